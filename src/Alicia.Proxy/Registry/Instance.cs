@@ -1,0 +1,101 @@
+using System.Collections.Immutable;
+using Alicia.Proxy.Registry.Settings;
+
+namespace Alicia.Proxy.Registry;
+
+/// <summary>Who put an instance or a service into the registry.</summary>
+internal enum RegistrationSource
+{
+    Api,
+    Mqtt,
+    Config,
+}
+
+/// <summary>Whether an instance takes new requests.</summary>
+internal enum InstanceState
+{
+    /// <summary>Registered, not yet probed.</summary>
+    Pending,
+
+    /// <summary>In rotation.</summary>
+    Active,
+
+    /// <summary>Takes nothing new; what is in flight finishes.</summary>
+    Draining,
+}
+
+/// <summary>How requests are sent to an instance.</summary>
+internal enum UpstreamProtocol
+{
+    Http1,
+
+    /// <summary>HTTP/2 over TLS.</summary>
+    Http2,
+
+    /// <summary>HTTP/2 in clear text, with prior knowledge.</summary>
+    H2c,
+}
+
+/// <summary>
+/// One registered instance, immutable; a change makes a new record with the same <see cref="Epoch"/>, another address makes a new epoch.
+/// </summary>
+internal sealed record Instance
+{
+    /// <summary>Unique for the life of the registry. Health, counters and circuits belong to the epoch, not to the id.</summary>
+    public required long Epoch { get; init; }
+
+    public required string ServiceName { get; init; }
+
+    public required string InstanceId { get; init; }
+
+    /// <summary>DNS name in lower case, or an IP literal in canonical form and without brackets.</summary>
+    public required string Host { get; init; }
+
+    public required int Port { get; init; }
+
+    /// <summary><c>http</c> or <c>https</c>.</summary>
+    public required string Scheme { get; init; }
+
+    public UpstreamProtocol Protocol { get; init; }
+
+    /// <summary>Weight that the registration gave, 1–1000.</summary>
+    public int RegisteredWeight { get; init; } = 1;
+
+    /// <summary>Weight that an operator set; it outlives registrations until it is taken back. Null when there is none.</summary>
+    public int? OperatorWeight { get; init; }
+
+    /// <summary>Cap that the registration or an operator gave, or null for the service's.</summary>
+    public int? MaxConnections { get; init; }
+
+    /// <summary>Lease that the registration asked for in seconds, or null for the service's.</summary>
+    public int? TtlSeconds { get; init; }
+
+    /// <summary>Probe settings of this instance alone (keys of <see cref="SettingKeys.HealthCheck"/>).</summary>
+    public SettingOverrides HealthCheck { get; init; } = SettingOverrides.Empty;
+
+    public ImmutableSortedDictionary<string, string> Metadata { get; init; } = ImmutableSortedDictionary.Create<string, string>(StringComparer.Ordinal);
+
+    public required DateTimeOffset RegisteredAt { get; init; }
+
+    public required RegistrationSource Source { get; init; }
+
+    /// <summary>An operator took the instance out of rotation; registrations do not bring it back, an operator does.</summary>
+    public bool OperatorDrain { get; init; }
+
+    /// <summary>
+    /// Removed: takes nothing new, is no longer stored, and leaves the registry when nothing is in flight or the drain timeout is over.
+    /// </summary>
+    public bool Leaving { get; init; }
+
+    /// <summary>The weight that counts.</summary>
+    public int Weight => OperatorWeight ?? RegisteredWeight;
+
+    /// <summary>True when requests may go there, as far as the registry knows.</summary>
+    public bool InRotation => !OperatorDrain && !Leaving;
+
+    public InstanceState State => InRotation ? InstanceState.Active : InstanceState.Draining;
+
+    /// <summary>Same place: scheme, host and port. An instance that moves becomes a new epoch.</summary>
+    public bool SameAddress(string scheme, string host, int port) =>
+        Port == port && string.Equals(Host, host, StringComparison.Ordinal) && string.Equals(Scheme, scheme, StringComparison.Ordinal);
+}

@@ -1,0 +1,42 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace Alicia.Proxy.Registry;
+
+/// <summary>
+/// Everything the registry knows at one revision. Immutable: readers take the current one and never wait; the one writer swaps in the next.
+/// </summary>
+internal sealed class RegistrySnapshot
+{
+    public static readonly RegistrySnapshot Empty = new(0, new Dictionary<string, Service>(StringComparer.Ordinal));
+
+    private readonly Dictionary<string, Service> _services;
+
+    private RegistrySnapshot(long revision, Dictionary<string, Service> services)
+    {
+        Revision = revision;
+        _services = services;
+    }
+
+    /// <summary>Rises by one with every accepted change, and never falls, restarts included.</summary>
+    public long Revision { get; }
+
+    public IReadOnlyDictionary<string, Service> Services => _services;
+
+    public bool TryGet(string name, [NotNullWhen(true)] out Service? service) => _services.TryGetValue(name, out service);
+
+    /// <summary>The next snapshot, with one service put in or replaced.</summary>
+    public RegistrySnapshot With(long revision, Service service) =>
+        new(revision, new Dictionary<string, Service>(_services, StringComparer.Ordinal) { [service.Name] = service });
+
+    /// <summary>The next snapshot, without one service.</summary>
+    public RegistrySnapshot Without(long revision, string name)
+    {
+        var services = new Dictionary<string, Service>(_services, StringComparer.Ordinal);
+        services.Remove(name);
+        return new RegistrySnapshot(revision, services);
+    }
+
+    /// <summary>A snapshot of exactly these services.</summary>
+    public static RegistrySnapshot Of(long revision, IEnumerable<Service> services) =>
+        new(revision, services.ToDictionary(s => s.Name, StringComparer.Ordinal));
+}

@@ -1,0 +1,92 @@
+using System.Collections.Immutable;
+
+namespace Alicia.Proxy.Registry.Settings;
+
+/// <summary>
+/// The settings that somebody gave, and only those: the overrides of one source (the REST API, a configuration section, a registration).
+/// A key that is absent falls back to the next layer.
+/// </summary>
+internal sealed class SettingOverrides
+{
+    public static readonly SettingOverrides Empty = new(ImmutableSortedDictionary<int, object?>.Empty);
+
+    private readonly ImmutableSortedDictionary<int, object?> _values;
+
+    private SettingOverrides(ImmutableSortedDictionary<int, object?> values) => _values = values;
+
+    public bool IsEmpty => _values.IsEmpty;
+
+    /// <summary>The keys that are set, in declaration order.</summary>
+    public IEnumerable<SettingKey> Keys => _values.Keys.Select(index => SettingKeys.All[index]);
+
+    public bool Contains(SettingKey key) => _values.ContainsKey(key.Index);
+
+    public bool TryGet(SettingKey key, out object? value) => _values.TryGetValue(key.Index, out value);
+
+    /// <summary>Sets a key to a value that its codec has parsed; null is the explicit "none" of an optional key.</summary>
+    public SettingOverrides With(SettingKey key, object? value) => new(_values.SetItem(key.Index, value));
+
+    /// <summary>Takes a key away, so that the next layer's value applies again.</summary>
+    public SettingOverrides Without(SettingKey key) => new(_values.Remove(key.Index));
+}
+
+/// <summary>
+/// Every setting of one service, resolved: built-in default, then <c>Defaults:</c>, then the REST API, then <c>Services:{name}:</c>. Immutable.
+/// </summary>
+internal sealed class ServiceSettings
+{
+    /// <summary>The built-in defaults alone.</summary>
+    public static readonly ServiceSettings BuiltIn = Resolve();
+
+    private readonly object?[] _values;
+
+    private ServiceSettings(object?[] values) => _values = values;
+
+    /// <summary>
+    /// Lays the layers over the built-in defaults; a later layer wins. A probe timeout or fast interval that an earlier layer gave is
+    /// cut to a shorter interval of a later one; in the same or a later layer it is a fault instead (<see cref="CrossFaults"/>).
+    /// </summary>
+    public static ServiceSettings Resolve(params ReadOnlySpan<SettingOverrides> layers)
+    {
+        var values = new object?[SettingKeys.All.Count];
+        foreach (var key in SettingKeys.All)
+            (values[key.Index], _) = ResolveOne(key, layers);
+
+        foreach (var key in (ReadOnlySpan<SettingKey>)[SettingKeys.HealthCheckTimeout, SettingKeys.HealthCheckFast])
+        {
+            var (interval, intervalLayer) = ResolveOne(SettingKeys.HealthCheckInterval, layers);
+            var (value, layer) = ResolveOne(key, layers);
+            if (layer < intervalLayer && (TimeSpan)value! > (TimeSpan)interval!)
+                values[key.Index] = interval;
+        }
+
+        return new ServiceSettings(values);
+    }
+
+    private static (object? Value, int Layer) ResolveOne(SettingKey key, ReadOnlySpan<SettingOverrides> layers)
+    {
+        for (var layer = layers.Length - 1; layer >= 0; layer--)
+        {
+            if (layers[layer].TryGet(key, out var value))
+                return (value, layer);
+        }
+
+        return (key.DefaultValue, -1);
+    }
+
+    public T Get<T>(SettingKey<T> key) => (T)_values[key.Index]!;
+
+    public object? Get(SettingKey key) => _values[key.Index];
+
+    /// <summary>
+    /// Rules that span several keys. Yields the key at fault and the broken rule, in words that name both sides.
+    /// </summary>
+    public IEnumerable<(SettingKey Key, string Fault)> CrossFaults()
+    {
+        var interval = Get(SettingKeys.HealthCheckInterval);
+        if (Get(SettingKeys.HealthCheckTimeout) > interval)
+            yield return (SettingKeys.HealthCheckTimeout, $"must be at most the interval ({Durations.ToText(interval)})");
+        if (Get(SettingKeys.HealthCheckFast) > interval)
+            yield return (SettingKeys.HealthCheckFast, $"must be at most the interval ({Durations.ToText(interval)})");
+    }
+}
