@@ -29,7 +29,8 @@ internal static class Durations
         // Nothing that the proxy times lasts longer than a year; the bound keeps TimeSpan from overflowing.
         if (json.ValueKind != JsonValueKind.Number || !json.TryGetDouble(out var seconds) || seconds < 0 || seconds > 366 * 86400d)
             return false;
-        value = TimeSpan.FromSeconds(seconds);
+        // Rounded, because TimeSpan.FromSeconds cuts: a value that was written would come back a tick shorter.
+        value = TimeSpan.FromTicks((long)Math.Round(seconds * TimeSpan.TicksPerSecond));
         return true;
     }
 
