@@ -74,10 +74,17 @@ internal sealed class RegistryConnection : IDisposable
             connection = SqliteRegistryFile.Connect(path, SqliteOpenMode.ReadWrite, lockWaitSeconds);
             // SQLite opens a file that it may not write for reading, without a word.
             if (sqlite3_db_readonly(connection.Handle, "main") != 0)
-                throw new RegistryStoreException($"Registry file \"{path}\" is not writable. Give this user the right to write the file and its folder.");
+            {
+                throw new RegistryStoreException(
+                    $"Registry file \"{path}\" is not writable. Give this user the right to write the file and its folder.");
+            }
+
             var mode = RegistryTables.Scalar<string>(connection, "PRAGMA journal_mode = WAL");
             if (mode != "wal")
-                throw new RegistryStoreException($"Registry file \"{path}\" cannot have a write-ahead log (mode is {mode}). Put it on a local disk.");
+            {
+                throw new RegistryStoreException(
+                    $"Registry file \"{path}\" cannot have a write-ahead log (mode is {mode}). Put it on a local disk.");
+            }
 
             using (var command = connection.CreateCommand())
             {

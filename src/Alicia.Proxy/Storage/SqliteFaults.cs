@@ -8,7 +8,9 @@ namespace Alicia.Proxy.Storage;
 internal static class SqliteFaults
 {
     public static RegistryStoreException Explain(string path, string what, SqliteException fault) => new(
-        string.Create(CultureInfo.InvariantCulture, $"Registry file \"{path}\" {what}: {Cause(fault)} (SQLite error {fault.SqliteExtendedErrorCode})."),
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"Registry file \"{path}\" {what}: {Cause(fault)} (SQLite error {fault.SqliteExtendedErrorCode})."),
         fault);
 
     /// <summary>True when the fault says nothing about the connection: it can be used again once the transaction is rolled back.</summary>

@@ -10,6 +10,7 @@ namespace Alicia.Proxy.Storage;
 /// </summary>
 internal static class SqliteRegistryFile
 {
+    private const int Known = RegistryTables.SchemaVersion;
     private const string Untouched = "The file was left untouched.";
     private const string WayOut = "restore it from a backup, or move it away to start with an empty registry";
 
@@ -49,7 +50,9 @@ internal static class SqliteRegistryFile
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
             throw new RegistryStoreException(
-                $"Registry file \"{path}\" cannot be created: {e.Message} Give this user the right to write there, or set Registry:Path to another file.", e);
+                $"Registry file \"{path}\" cannot be created: {e.Message.TrimEnd('.')}. " +
+                "Give this user the right to write there, or set Registry:Path to another file.",
+                e);
         }
         catch (SqliteException e)
         {
@@ -64,12 +67,12 @@ internal static class SqliteRegistryFile
         try
         {
             CheckHeader(path);
-            using var connection = Connect(path, SqliteOpenMode.ReadOnly, lockWaitSeconds);
+            using var connection = Connect(ReadOnlySource(path), SqliteOpenMode.ReadOnly, lockWaitSeconds);
             CheckMarks(path, connection);
 
             var verdict = RegistryTables.Scalar<string>(connection, "PRAGMA quick_check(1)");
             if (verdict != "ok")
-                throw new RegistryStoreException($"Registry file \"{path}\" is damaged ({verdict.ReplaceLineEndings(" ")}): {WayOut}. {Untouched}");
+                throw Damaged(path, verdict.ReplaceLineEndings(" "));
             return RegistryTables.Read(connection);
         }
         catch (SqliteException e)
@@ -87,7 +90,10 @@ internal static class SqliteRegistryFile
     }
 
     public static RegistryStoreException Unreadable(string path, Exception fault) =>
-        new($"Registry file \"{path}\" has a row that cannot be read, {fault.Message}. Run the version that wrote it, or {WayOut}. {Untouched}", fault);
+        new(
+            $"Registry file \"{path}\" has a row that cannot be read: {fault.Message}. " +
+            $"Run the version that wrote it, or {WayOut}. {Untouched}",
+            fault);
 
     /// <summary>Opens a connection that waits up to <paramref name="lockWaitSeconds"/> (at least 1) for other processes' locks.</summary>
     public static SqliteConnection Connect(string path, SqliteOpenMode mode, int lockWaitSeconds)
@@ -151,7 +157,22 @@ internal static class SqliteRegistryFile
     private static void RequirePlainWritableFile(string path)
     {
         using var stream = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
+        if (!stream.CanSeek)
+            throw new IOException("It is not a plain file.");
         stream.SetLength(0);
+    }
+
+    /// <summary>
+    /// A file without a log is read as one that nobody writes to, so that a refused file does not get an empty -wal and -shm beside it. A proxy that
+    /// has the file open always has a log. One that starts in this very moment could only make the check fail, or a commit lose its revision.
+    /// </summary>
+    private static string ReadOnlySource(string path)
+    {
+        if (File.Exists(path + "-wal"))
+            return path;
+        // Not Uri: it takes a "%20" in a name for an escape.
+        var segments = path.Split(Path.DirectorySeparatorChar).Select(Uri.EscapeDataString);
+        return $"file:///{string.Join('/', segments).TrimStart('/')}?immutable=1";
     }
 
     private static void CheckHeader(string path)
@@ -161,24 +182,34 @@ internal static class SqliteRegistryFile
         using (var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0))
             header = header[..stream.ReadAtLeast(header, header.Length, throwOnEndOfStream: false)];
         if (!header.SequenceEqual("SQLite format 3\0"u8))
-            throw new RegistryStoreException($"Registry file \"{path}\" is not an SQLite database: {WayOut}, or set Registry:Path to another file. {Untouched}");
+        {
+            throw new RegistryStoreException(
+                $"Registry file \"{path}\" is not an SQLite database: {WayOut}, or set Registry:Path to another file. {Untouched}");
+        }
     }
 
     private static void CheckMarks(string path, SqliteConnection connection)
     {
         var applicationId = RegistryTables.Scalar<long>(connection, "PRAGMA application_id");
         if (applicationId != RegistryTables.ApplicationId)
-            throw new RegistryStoreException($"Registry file \"{path}\" is the database of another program. Set Registry:Path to another file. {Untouched}");
+        {
+            throw new RegistryStoreException(
+                $"Registry file \"{path}\" is the database of another program. Set Registry:Path to another file. {Untouched}");
+        }
 
         var version = RegistryTables.Scalar<long>(connection, "PRAGMA user_version");
-        if (version > RegistryTables.SchemaVersion)
+        if (version > Known)
         {
             throw new RegistryStoreException(string.Create(
                 CultureInfo.InvariantCulture,
-                $"Registry file \"{path}\" was written by a newer version (schema {version}, this program knows {RegistryTables.SchemaVersion}). Run that version, or set Registry:Path to another file. {Untouched}"));
+                $"Registry file \"{path}\" was written by a newer version (schema {version}, this program knows {Known}). ") +
+                $"Run that version, or set Registry:Path to another file. {Untouched}");
         }
 
-        if (version != RegistryTables.SchemaVersion)
-            throw new RegistryStoreException($"Registry file \"{path}\" is damaged (schema {version} does not exist): {WayOut}. {Untouched}");
+        if (version != Known)
+            throw Damaged(path, string.Create(CultureInfo.InvariantCulture, $"schema {version} does not exist"));
     }
+
+    private static RegistryStoreException Damaged(string path, string how) =>
+        new($"Registry file \"{path}\" is damaged ({how}): {WayOut}. {Untouched}");
 }

@@ -155,7 +155,9 @@ internal sealed partial class SqliteRegistryStore : IRegistryStore
     [LoggerMessage(Level = LogLevel.Information, Message = "Created registry file {Path}")]
     private partial void LogCreated(string path);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Opened registry file {Path} at revision {Revision}: {Services} services, {Instances} instances")]
+    [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "Opened registry file {Path} at revision {Revision}: {Services} services, {Instances} instances")]
     private partial void LogOpened(string path, long revision, int services, int instances);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The log of registry file {Path} was deleted while in use; opening the file again")]

@@ -15,9 +15,9 @@ internal static class StoreCommit
             if (change is not StoreChange.PutInstance { Instance: var instance })
                 continue;
             if (instance.Leaving)
-                throw new ArgumentException($"{instance.ServiceName}/{instance.InstanceId} is leaving, and so is not stored", nameof(changes));
+                throw new ArgumentException($"{instance.InstanceId} is leaving, and so is not stored", nameof(changes));
             if (instance.Source == RegistrationSource.Config)
-                throw new ArgumentException($"{instance.ServiceName}/{instance.InstanceId} belongs to configuration, and so is not stored", nameof(changes));
+                throw new ArgumentException($"{instance.InstanceId} belongs to configuration, and so is not stored", nameof(changes));
         }
     }
 }

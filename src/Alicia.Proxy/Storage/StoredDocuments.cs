@@ -42,7 +42,7 @@ internal static class StoredDocuments
         foreach (var property in PropertiesOf(json))
         {
             if (!KeysByPath.TryGetValue(property.Name, out var key))
-                throw new FormatException($"it sets \"{property.Name}\", which this version does not know: a newer version wrote it, or it is damaged");
+                throw Unknown(property);
             settings = settings.With(key, ReadSetting(key, property.Value));
         }
 

@@ -192,8 +192,11 @@ public sealed class SqliteRegistryRefusalTests : IDisposable
     {
         folder ??= _folder;
         var before = RegistryFolder.HashOf(folder.File);
+        var hadLog = File.Exists(folder.Log);
         await ShouldNotLoad(folder.File, message);
         RegistryFolder.HashOf(folder.File).Should().Be(before);
+        if (!hadLog)
+            Directory.GetFileSystemEntries(folder.Root).Should().Equal(folder.File);
     }
 
     private async Task ShouldNotLoad(string path, string message)

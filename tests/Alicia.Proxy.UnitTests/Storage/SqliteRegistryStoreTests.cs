@@ -14,15 +14,18 @@ public sealed class SqliteRegistryStoreTests : IDisposable
     [Fact]
     public async Task A_missing_file_and_its_folders_are_created_empty()
     {
-        var path = Path.Combine(_folder.Root, "data", "deep", "registry.db");
+        var path = Path.Combine(_folder.Root, "data", "50%20 what? #1 ü;=", "registry.db");
         await using (var store = _folder.NewStore(path))
         {
             var registry = await store.LoadAsync(default);
             registry.Revision.Should().Be(0);
             registry.Services.Should().BeEmpty();
             registry.Instances.Should().BeEmpty();
+            (await store.TryCommitAsync(0, 1, [], default)).Should().BeTrue();
         }
 
+        await using (var store = _folder.NewStore(path))
+            (await store.LoadAsync(default)).Revision.Should().Be(1);
         Directory.GetFileSystemEntries(Path.GetDirectoryName(path)!).Should().Equal(path);
     }
 
