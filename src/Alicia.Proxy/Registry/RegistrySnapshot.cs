@@ -7,18 +7,22 @@ namespace Alicia.Proxy.Registry;
 /// </summary>
 internal sealed class RegistrySnapshot
 {
-    public static readonly RegistrySnapshot Empty = new(0, new Dictionary<string, Service>(StringComparer.Ordinal));
+    public static readonly RegistrySnapshot Empty = new(0, RegistryRules.Default, new Dictionary<string, Service>(StringComparer.Ordinal));
 
     private readonly Dictionary<string, Service> _services;
 
-    private RegistrySnapshot(long revision, Dictionary<string, Service> services)
+    private RegistrySnapshot(long revision, RegistryRules rules, Dictionary<string, Service> services)
     {
         Revision = revision;
+        Rules = rules;
         _services = services;
     }
 
     /// <summary>Rises by one with every accepted change, and never falls, restarts included.</summary>
     public long Revision { get; }
+
+    /// <summary>What configuration says about every service.</summary>
+    public RegistryRules Rules { get; }
 
     public IReadOnlyDictionary<string, Service> Services => _services;
 
@@ -26,17 +30,17 @@ internal sealed class RegistrySnapshot
 
     /// <summary>The next snapshot, with one service put in or replaced.</summary>
     public RegistrySnapshot With(long revision, Service service) =>
-        new(revision, new Dictionary<string, Service>(_services, StringComparer.Ordinal) { [service.Name] = service });
+        new(revision, Rules, new Dictionary<string, Service>(_services, StringComparer.Ordinal) { [service.Name] = service });
 
     /// <summary>The next snapshot, without one service.</summary>
     public RegistrySnapshot Without(long revision, string name)
     {
         var services = new Dictionary<string, Service>(_services, StringComparer.Ordinal);
         services.Remove(name);
-        return new RegistrySnapshot(revision, services);
+        return new RegistrySnapshot(revision, Rules, services);
     }
 
-    /// <summary>A snapshot of exactly these services.</summary>
-    public static RegistrySnapshot Of(long revision, IEnumerable<Service> services) =>
-        new(revision, services.ToDictionary(s => s.Name, StringComparer.Ordinal));
+    /// <summary>A snapshot of exactly these services under these rules.</summary>
+    public static RegistrySnapshot Of(long revision, RegistryRules rules, IEnumerable<Service> services) =>
+        new(revision, rules, services.ToDictionary(s => s.Name, StringComparer.Ordinal));
 }

@@ -6,7 +6,7 @@ namespace Alicia.Proxy.Registry.Settings;
 /// The settings that somebody gave, and only those: the overrides of one source (the REST API, a configuration section, a registration).
 /// A key that is absent falls back to the next layer.
 /// </summary>
-internal sealed class SettingOverrides
+internal sealed class SettingOverrides : IEquatable<SettingOverrides>
 {
     public static readonly SettingOverrides Empty = new(ImmutableSortedDictionary<int, object?>.Empty);
 
@@ -28,6 +28,14 @@ internal sealed class SettingOverrides
 
     /// <summary>Takes a key away, so that the next layer's value applies again.</summary>
     public SettingOverrides Without(SettingKey key) => new(_values.Remove(key.Index));
+
+    /// <summary>Equal when the same keys have the same values, so that a repeated registration is seen to change nothing.</summary>
+    public bool Equals(SettingOverrides? other) => other is not null && _values.Count == other._values.Count && Keys.All(key =>
+        TryGet(key, out var mine) && other.TryGet(key, out var theirs) && key.Codec.ToText(mine) == key.Codec.ToText(theirs));
+
+    public override bool Equals(object? obj) => Equals(obj as SettingOverrides);
+
+    public override int GetHashCode() => _values.Keys.Aggregate(17, HashCode.Combine);
 }
 
 /// <summary>
@@ -39,8 +47,14 @@ internal sealed class ServiceSettings
     public static readonly ServiceSettings BuiltIn = Resolve();
 
     private readonly object?[] _values;
+    private readonly bool[] _failureStatuses = new bool[600];
 
-    private ServiceSettings(object?[] values) => _values = values;
+    private ServiceSettings(object?[] values)
+    {
+        _values = values;
+        foreach (var status in Get(SettingKeys.CircuitFailureStatuses))
+            _failureStatuses[status] = true;
+    }
 
     /// <summary>
     /// Lays the layers over the built-in defaults; a later layer wins. A probe timeout or fast interval that an earlier layer gave is
@@ -75,6 +89,9 @@ internal sealed class ServiceSettings
     }
 
     public T Get<T>(SettingKey<T> key) => (T)_values[key.Index]!;
+
+    /// <summary>True when an instance that answers with this status counts as failed.</summary>
+    public bool FailureStatus(int status) => (uint)status < (uint)_failureStatuses.Length && _failureStatuses[status];
 
     public object? Get(SettingKey key) => _values[key.Index];
 

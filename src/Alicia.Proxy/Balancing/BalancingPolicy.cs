@@ -1,0 +1,33 @@
+using Alicia.Proxy.Connections;
+using Alicia.Proxy.Live;
+using Yarp.ReverseProxy.LoadBalancing;
+using Yarp.ReverseProxy.Model;
+
+namespace Alicia.Proxy.Balancing;
+
+/// <summary>
+/// Picks an instance for a request. A policy decides whose turn it is and nothing else: whether the instance has a free slot is admission's business, which
+/// asks again when it has none.
+/// </summary>
+internal abstract class BalancingPolicy : ILoadBalancingPolicy
+{
+    /// <summary>Name on the wire and in configuration.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>Index of the picked member. Called concurrently; must not allocate or block.</summary>
+    /// <param name="pool">Never empty.</param>
+    public abstract int Pick(Pool pool);
+
+    /// <inheritdoc/>
+    DestinationState? ILoadBalancingPolicy.PickDestination(HttpContext context, ClusterState cluster, IReadOnlyList<DestinationState> availableDestinations)
+    {
+        if (availableDestinations.Count == 0)
+            return null;
+        // A list that somebody else narrowed carries no state; a pool made of it takes its order from the instances, so a rotation still goes on.
+        var pool = availableDestinations as Pool ?? Narrowed(context.RequestServices.GetRequiredService<LiveTable>(), availableDestinations);
+        return pool[Pick(pool)];
+    }
+
+    private static Pool Narrowed(LiveTable lives, IReadOnlyList<DestinationState> destinations) =>
+        new(destinations.Select(d => new PoolMember(lives.GetOrAdd(DestinationIds.EpochOf(d.DestinationId)), UpstreamEndpoint.None, d)));
+}

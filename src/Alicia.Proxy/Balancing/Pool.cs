@@ -1,0 +1,121 @@
+using System.Collections;
+using System.Runtime.InteropServices;
+using Alicia.Proxy.Connections;
+using Alicia.Proxy.Live;
+using Yarp.ReverseProxy.Model;
+
+namespace Alicia.Proxy.Balancing;
+
+/// <summary>One instance as the request path sees it: what it is doing, how to reach it, and its YARP destination.</summary>
+internal sealed record PoolMember(InstanceLive Live, UpstreamEndpoint Endpoint, DestinationState Destination);
+
+/// <summary>
+/// The instances of one service that take traffic, in the form that balancing policies work on. Immutable but for the cursors; a change of the set or of a
+/// weight builds a new pool, ordered least recently picked first, so that a rotation goes on where the old one stood.
+/// </summary>
+internal sealed class Pool : IReadOnlyList<DestinationState>
+{
+    public static readonly Pool Empty = new([]);
+
+    private readonly PoolMember[] _members;
+    private readonly InstanceLive[] _lives;
+    private readonly int[] _weights;
+    private readonly long _firstTicket;
+    private readonly Lazy<WeightedSchedule> _schedule;
+    private readonly Lazy<int[]> _cumulativeWeights;
+    private Cursor _cursor;
+
+    public Pool(IEnumerable<PoolMember> members)
+    {
+        _members = [.. members];
+        _firstTicket = 1 + _members.Select(m => m.Live.RotationTicket).DefaultIfEmpty(0).Max();
+        // A newcomer has no turn behind it; it is treated as picked just now. Put first, an instance that keeps coming back would get every request.
+        foreach (var member in _members)
+        {
+            if (member.Live.RotationTicket == 0)
+                member.Live.RotationTicket = _firstTicket - 1;
+        }
+
+        _members = [.. _members.OrderBy(m => m.Live.RotationTicket).ThenBy(m => m.Live.Epoch)];
+        _lives = [.. _members.Select(m => m.Live)];
+        _weights = [.. _lives.Select(l => l.Weight)];
+        _schedule = new Lazy<WeightedSchedule>(() => new WeightedSchedule(_weights, Overdue()));
+        _cumulativeWeights = new Lazy<int[]>(() =>
+        {
+            var sum = 0;
+            return [.. _weights.Select(w => sum += w)];
+        });
+    }
+
+    public int Count => _members.Length;
+
+    public DestinationState this[int index] => _members[index].Destination;
+
+    public ReadOnlySpan<PoolMember> Members => _members;
+
+    public ReadOnlySpan<InstanceLive> Lives => _lives;
+
+    /// <summary>Weights as they were when the pool was built, 1–1000.</summary>
+    public ReadOnlySpan<int> Weights => _weights;
+
+    /// <summary>The order in which weighted round robin serves this pool.</summary>
+    public WeightedSchedule Schedule => _schedule.Value;
+
+    /// <summary>Running sums of the weights; the last is their total.</summary>
+    public ReadOnlySpan<int> CumulativeWeights => _cumulativeWeights.Value;
+
+    /// <summary>True when a pool of these members would be the same as this one: the same instances with the same weights.</summary>
+    public bool SameAs(IReadOnlyCollection<PoolMember> members)
+    {
+        if (members.Count != _members.Length)
+            return false;
+        foreach (var member in members)
+        {
+            var index = Array.FindIndex(_members, m => ReferenceEquals(m.Live, member.Live));
+            if (index < 0 || _weights[index] != member.Live.Weight || !ReferenceEquals(_members[index].Destination, member.Destination)
+                || !ReferenceEquals(_members[index].Endpoint, member.Endpoint))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Position of the next pick, counting from zero and for ever. Safe under any concurrency.</summary>
+    public long NextTurn() => Interlocked.Increment(ref _cursor.Value) - 1;
+
+    /// <summary>Notes that the member at <paramref name="index"/> was picked at <paramref name="turn"/>.</summary>
+    public void Picked(int index, long turn) => _lives[index].RotationTicket = _firstTicket + turn;
+
+    public IEnumerator<DestinationState> GetEnumerator() => _members.Select(m => m.Destination).GetEnumerator();
+
+    IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+
+    /// <summary>
+    /// Index of the member that has waited longest beyond its share, or -1. A new schedule begins with it; without that, a set that changes faster than its
+    /// period would never come to its light members.
+    /// </summary>
+    private int Overdue()
+    {
+        var total = _weights.Sum(w => (long)w);
+        var overdue = -1;
+        var worst = 2 * total;
+        for (var i = 0; i < _lives.Length; i++)
+        {
+            var waited = (_firstTicket - 1 - _lives[i].RotationTicket) * _weights[i];
+            if (waited > worst)
+                (overdue, worst) = (i, waited);
+        }
+
+        return overdue;
+    }
+
+    /// <summary>A counter alone on its cache lines: every request of the service writes it.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 256)]
+    private struct Cursor
+    {
+        [FieldOffset(128)]
+        public long Value;
+    }
+}

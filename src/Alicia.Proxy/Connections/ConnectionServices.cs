@@ -1,0 +1,8 @@
+namespace Alicia.Proxy.Connections;
+
+internal static class ConnectionServices
+{
+    /// <summary>Adds what opens and keeps connections to instances.</summary>
+    public static IServiceCollection AddConnections(this IServiceCollection services) =>
+        services.AddSingleton<EndpointTable>().AddSingleton<NameResolver>().AddSingleton<UpstreamConnector>().AddSingleton<UpstreamClient>();
+}

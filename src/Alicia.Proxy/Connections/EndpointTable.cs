@@ -1,0 +1,40 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
+using Alicia.Proxy.Registry;
+
+namespace Alicia.Proxy.Connections;
+
+/// <summary>Finds the endpoint of an epoch, and the address that a made-up authority stands for. Control path and connection set-up only.</summary>
+internal sealed class EndpointTable
+{
+    private readonly ConcurrentDictionary<long, UpstreamEndpoint> _endpoints = new();
+
+    public UpstreamEndpoint GetOrAdd(Instance instance, TimeSpan connectTimeout)
+    {
+        var endpoint = _endpoints.GetOrAdd(instance.Epoch,
+            static (_, i) => new UpstreamEndpoint(i.Epoch, i.InstanceId, i.Scheme, i.Host, i.Port), instance);
+        endpoint.Protocol = instance.Protocol;
+        endpoint.ConnectTimeout = connectTimeout;
+        return endpoint;
+    }
+
+    /// <summary>The address behind the host part of a slot's prefix, such as <c>42-0.upstream</c>.</summary>
+    public bool TryFind(string name, [NotNullWhen(true)] out AddressSlot? slot)
+    {
+        slot = null;
+        var dash = name.IndexOf('-', StringComparison.Ordinal);
+        if (dash <= 0 || !long.TryParse(name.AsSpan(0, dash), out var epoch) || !_endpoints.TryGetValue(epoch, out var endpoint))
+            return false;
+        foreach (var candidate in endpoint.Slots)
+        {
+            if (candidate.Name == name)
+                slot = candidate;
+        }
+
+        // An address that just left the name's set may still be asked for by a request that picked it a moment ago; any other will do.
+        slot ??= endpoint.NextSlot();
+        return slot is not null;
+    }
+
+    public void Forget(long epoch) => _endpoints.TryRemove(epoch, out _);
+}

@@ -1,0 +1,92 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Alicia.Proxy.Connections;
+
+/// <summary>
+/// Keeps the addresses of instances that are registered by name up to date. The first request waits for the look-up, later ones trigger a
+/// refresh and go on with what is known; a name that stops resolving keeps its last addresses and says so once.
+/// </summary>
+internal sealed partial class NameResolver(TimeProvider time, ILogger<NameResolver> logger)
+{
+    /// <summary>
+    /// How old a look-up may be before the next request refreshes it. The system's resolver does not hand on a record's time to live; ten seconds is
+    /// what container DNS servers usually say, and one look-up in ten seconds per busy name is nothing to them.
+    /// </summary>
+    public static readonly TimeSpan MaxAge = TimeSpan.FromSeconds(10);
+
+    private long _failures;
+
+    /// <summary>Look-ups that failed since start.</summary>
+    public long Failures => Volatile.Read(ref _failures);
+
+    /// <summary>True when the endpoint's addresses are due for a refresh. Never for an IP literal.</summary>
+    public bool IsDue(UpstreamEndpoint endpoint) => !endpoint.IsLiteral && time.GetElapsedTime(endpoint.ResolvedAt) > MaxAge;
+
+    /// <summary>Refreshes in the background; at most one look-up per endpoint at a time.</summary>
+    public void Refresh(UpstreamEndpoint endpoint)
+    {
+        if (endpoint.TryBeginLookUp())
+            _ = RefreshAsync(endpoint);
+    }
+
+    /// <summary>Resolves a name that has no addresses yet.</summary>
+    /// <exception cref="UpstreamConnectException">The name does not resolve, or not within the connect timeout.</exception>
+    public async Task<AddressSlot> FirstAsync(UpstreamEndpoint endpoint, CancellationToken cancellation)
+    {
+        using var timeout = new CancellationTokenSource(endpoint.ConnectTimeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellation);
+        try
+        {
+            endpoint.Use(await LookUpAsync(endpoint.Host, either.Token));
+            endpoint.ResolvedAt = time.GetTimestamp();
+            return endpoint.NextSlot()!;
+        }
+        catch (OperationCanceledException e) when (timeout.IsCancellationRequested && !cancellation.IsCancellationRequested)
+        {
+            Interlocked.Increment(ref _failures);
+            throw new UpstreamConnectException(ConnectFailure.DnsTimeout, $"The name '{endpoint.Host}' did not resolve within {endpoint.ConnectTimeout}.", e);
+        }
+        catch (SocketException e)
+        {
+            Interlocked.Increment(ref _failures);
+            throw new UpstreamConnectException(ConnectFailure.DnsError, $"The name '{endpoint.Host}' does not resolve.", e);
+        }
+    }
+
+    private async Task RefreshAsync(UpstreamEndpoint endpoint)
+    {
+        try
+        {
+            var addresses = await LookUpAsync(endpoint.Host, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(30), time);
+            endpoint.Use(addresses);
+            if (endpoint.IsStale)
+                LogResolvesAgain(logger, endpoint.Host, endpoint.InstanceId);
+            endpoint.IsStale = false;
+        }
+        catch (Exception e) when (e is SocketException or TimeoutException)
+        {
+            Interlocked.Increment(ref _failures);
+            if (!endpoint.IsStale)
+                LogStale(logger, endpoint.Host, endpoint.InstanceId, endpoint.Slots.Length, e);
+            endpoint.IsStale = true;
+        }
+        finally
+        {
+            endpoint.ResolvedAt = time.GetTimestamp();
+            endpoint.EndLookUp();
+        }
+    }
+
+    private static async Task<IPAddress[]> LookUpAsync(string host, CancellationToken cancellation)
+    {
+        var addresses = await Dns.GetHostAddressesAsync(host, cancellation);
+        return addresses.Length > 0 ? addresses : throw new SocketException((int)SocketError.NoData);
+    }
+
+    [LoggerMessage(LogLevel.Warning, "The name {Host} of instance {Instance} does not resolve any more; its last {Count} addresses stay in use")]
+    private static partial void LogStale(ILogger logger, string host, string instance, int count, Exception error);
+
+    [LoggerMessage(LogLevel.Information, "The name {Host} of instance {Instance} resolves again")]
+    private static partial void LogResolvesAgain(ILogger logger, string host, string instance);
+}

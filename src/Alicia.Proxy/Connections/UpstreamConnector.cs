@@ -1,0 +1,112 @@
+using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Authentication;
+using Alicia.Proxy.Registry;
+
+namespace Alicia.Proxy.Connections;
+
+/// <summary>
+/// Opens connections to instances for the HTTP client: the address that was chosen first, then the instance's others, all within the connect timeout
+/// and inside the allowed networks; then TLS where the instance wants it.
+/// </summary>
+internal sealed class UpstreamConnector(EndpointTable endpoints, ServiceRegistry registry, TimeProvider time)
+{
+    /// <summary>The callback of <see cref="SocketsHttpHandler.ConnectCallback"/>.</summary>
+    /// <exception cref="UpstreamConnectException">No connection could be opened.</exception>
+    public async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellation)
+    {
+        if (!endpoints.TryFind(context.DnsEndPoint.Host, out var slot))
+            throw new UpstreamConnectException(ConnectFailure.Refused, "The instance has left the registry.");
+        var endpoint = slot.Endpoint;
+        using var timeout = new CancellationTokenSource(endpoint.ConnectTimeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellation);
+        try
+        {
+            var stream = await ConnectAnyAsync(slot, either.Token);
+            return endpoint.IsTls ? await SecureAsync(endpoint, stream, either.Token) : stream;
+        }
+        catch (OperationCanceledException e) when (timeout.IsCancellationRequested)
+        {
+            throw new UpstreamConnectException(ConnectFailure.TimedOut, $"No connection to {endpoint.Url} within {endpoint.ConnectTimeout}.", e);
+        }
+    }
+
+    private async Task<Stream> ConnectAnyAsync(AddressSlot first, CancellationToken cancellation)
+    {
+        UpstreamConnectException? failure = null;
+        var others = first.Endpoint.Slots.ToArray().Where(s => s != first).Select(s => s.Address);
+        foreach (var address in others.Prepend(first.Address))
+        {
+            if (!registry.Snapshot.Rules.Allows(address))
+            {
+                failure ??= new UpstreamConnectException(ConnectFailure.Prohibited, $"{address} is not inside the networks of Registry:AllowedNetworks.");
+                continue;
+            }
+
+            try
+            {
+                return await ConnectOneAsync(new IPEndPoint(address, first.Endpoint.Port), cancellation);
+            }
+            catch (SocketException e)
+            {
+                failure = new UpstreamConnectException(
+                    e.SocketErrorCode == SocketError.TimedOut ? ConnectFailure.TimedOut : ConnectFailure.Refused,
+                    $"{new IPEndPoint(address, first.Endpoint.Port)}: {e.Message}.", e);
+            }
+        }
+
+        throw failure!;
+    }
+
+    private static async Task<Stream> ConnectOneAsync(IPEndPoint target, CancellationToken cancellation)
+    {
+        var socket = new Socket(target.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        try
+        {
+            await socket.ConnectAsync(target, cancellation);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    private static async Task<Stream> SecureAsync(UpstreamEndpoint endpoint, Stream stream, CancellationToken cancellation)
+    {
+        var tls = new SslStream(stream);
+        try
+        {
+            await tls.AuthenticateAsClientAsync(
+                new SslClientAuthenticationOptions
+                {
+                    TargetHost = endpoint.Host,
+                    ApplicationProtocols = [endpoint.Protocol == UpstreamProtocol.Http2 ? SslApplicationProtocol.Http2 : SslApplicationProtocol.Http11],
+                },
+                cancellation);
+        }
+        catch (AuthenticationException e)
+        {
+            await tls.DisposeAsync();
+            var certificate = e.Message.Contains("certificate", StringComparison.OrdinalIgnoreCase);
+            throw new UpstreamConnectException(certificate ? ConnectFailure.TlsCertificate : ConnectFailure.TlsProtocol, $"{endpoint.Url}: {e.Message}", e);
+        }
+        catch (Exception e)
+        {
+            await tls.DisposeAsync();
+            if (e is IOException)
+                throw new UpstreamConnectException(ConnectFailure.TlsProtocol, $"{endpoint.Url}: {e.Message}", e);
+            throw;
+        }
+
+        if (endpoint.Protocol == UpstreamProtocol.Http2 && tls.NegotiatedApplicationProtocol != SslApplicationProtocol.Http2)
+        {
+            await tls.DisposeAsync();
+            throw new UpstreamConnectException(ConnectFailure.TlsProtocol, $"{endpoint.Url} does not speak HTTP/2 over TLS.");
+        }
+
+        return tls;
+    }
+}

@@ -1,0 +1,110 @@
+using System.Net;
+using Alicia.Proxy.Registry;
+
+namespace Alicia.Proxy.Connections;
+
+/// <summary>
+/// How to reach one instance: its addresses as last resolved, each with connections of its own. One object per epoch, so that an instance that
+/// came back never gets a connection to its predecessor.
+/// </summary>
+internal sealed class UpstreamEndpoint
+{
+    /// <summary>For code that picks without forwarding.</summary>
+    public static readonly UpstreamEndpoint None = new(0, "", "http", "", 0);
+
+    private AddressSlot[] _slots;
+    private int _next;
+    private int _slotIds;
+    private int _lookingUp;
+
+    public UpstreamEndpoint(long epoch, string instanceId, string scheme, string host, int port)
+    {
+        Epoch = epoch;
+        InstanceId = instanceId;
+        Host = host;
+        Port = port;
+        IsTls = scheme == "https";
+        IsLiteral = IPAddress.TryParse(host, out var literal);
+        var bracketed = literal is { AddressFamily: System.Net.Sockets.AddressFamily.InterNetworkV6 } ? $"[{host}]" : host;
+        HostAndPort = port == (IsTls ? 443 : 80) ? bracketed : $"{bracketed}:{port}";
+        Url = $"{scheme}://{bracketed}:{port}/";
+        _slots = literal is null ? [] : [new AddressSlot(this, _slotIds++, literal)];
+    }
+
+    public long Epoch { get; }
+
+    public string InstanceId { get; }
+
+    /// <summary>Which HTTP version requests are sent in; a registration may change it in place.</summary>
+    public UpstreamProtocol Protocol { get; set; }
+
+    /// <summary>How long a connection may take to open, name resolution and TLS included.</summary>
+    public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>DNS name or IP literal without brackets.</summary>
+    public string Host { get; }
+
+    public int Port { get; }
+
+    public bool IsTls { get; }
+
+    /// <summary>True when there is nothing to resolve.</summary>
+    public bool IsLiteral { get; }
+
+    /// <summary>The Host field that names the instance itself.</summary>
+    public string HostAndPort { get; }
+
+    /// <summary>The instance's URL, for documents and logs.</summary>
+    public string Url { get; }
+
+    /// <summary>Addresses in use; empty before the first resolution of a name.</summary>
+    public ReadOnlySpan<AddressSlot> Slots => Volatile.Read(ref _slots);
+
+    /// <summary>When a name was last looked up, as a <see cref="TimeProvider"/> timestamp; 0 for never.</summary>
+    public long ResolvedAt { get; set; }
+
+    /// <summary>True while the name does not resolve and the last addresses are kept.</summary>
+    public bool IsStale { get; set; }
+
+    /// <summary>Claims the look-up of the name; false while another is under way.</summary>
+    public bool TryBeginLookUp() => Interlocked.CompareExchange(ref _lookingUp, 1, 0) == 0;
+
+    public void EndLookUp() => Volatile.Write(ref _lookingUp, 0);
+
+    /// <summary>The address for the next request: each in turn. Null before the first resolution.</summary>
+    public AddressSlot? NextSlot()
+    {
+        var slots = Volatile.Read(ref _slots);
+        return slots.Length switch
+        {
+            0 => null,
+            1 => slots[0],
+            _ => slots[(int)((uint)Interlocked.Increment(ref _next) % (uint)slots.Length)],
+        };
+    }
+
+    /// <summary>Takes over the result of a look-up. An address that stays keeps its slot, and so its open connections.</summary>
+    public void Use(IReadOnlyList<IPAddress> addresses)
+    {
+        var old = _slots;
+        Volatile.Write(ref _slots, [.. addresses.Distinct().Select(a => Array.Find(old, s => s.Address.Equals(a)) ?? new AddressSlot(this, Interlocked.Increment(ref _slotIds), a))]);
+    }
+}
+
+/// <summary>
+/// One address of an instance. Its <see cref="Prefix"/> is a made-up authority that the HTTP client pools connections by; the connector knows what it stands for.
+/// </summary>
+internal sealed class AddressSlot(UpstreamEndpoint endpoint, int id, IPAddress address)
+{
+    public UpstreamEndpoint Endpoint { get; } = endpoint;
+
+    public IPAddress Address { get; } = address;
+
+    /// <summary>Such as <c>http://42-0.upstream:8003</c>: epoch, slot, port. Always http; TLS is done below the HTTP client.</summary>
+    public string Prefix { get; } = $"http://{Authority(endpoint.Epoch, id)}:{endpoint.Port}";
+
+    /// <summary>The host part of <see cref="Prefix"/>.</summary>
+    public string Name { get; } = Authority(endpoint.Epoch, id);
+
+    private static string Authority(long epoch, int id) => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{epoch}-{id}.upstream");
+}

@@ -1,0 +1,90 @@
+using System.Collections.Concurrent;
+using Alicia.Proxy.Connections;
+using Alicia.Proxy.Live;
+using Alicia.Proxy.Registry;
+using Alicia.Proxy.Registry.Changes;
+using Alicia.Proxy.Registry.Settings;
+
+namespace Alicia.Proxy.Draining;
+
+/// <summary>
+/// Sees instances off: one that was removed is struck from the registry when its last request is over or its drain timeout has passed, whichever is first.
+/// Requests that outlast the timeout are not cut; they finish, the registry just no longer lists their instance.
+/// </summary>
+internal sealed partial class Departures(ServiceRegistry registry, LiveTable lives, EndpointTable endpoints, TimeProvider time, ILogger<Departures> logger)
+{
+    private readonly ConcurrentDictionary<long, Departure> _leaving = new();
+
+    /// <summary>Begins the departure of an instance that nothing new can reach any more.</summary>
+    public void Begin(Instance instance)
+    {
+        var timeout = registry.Snapshot.TryGet(instance.ServiceName, out var service)
+            ? service.Settings.Get(SettingKeys.DrainTimeout)
+            : SettingKeys.DrainTimeout.Default;
+        var departure = new Departure(instance);
+        if (!_leaving.TryAdd(instance.Epoch, departure))
+            return;
+        departure.Timer = time.CreateTimer(_ => Finish(departure, "drain timeout"), null, timeout, Timeout.InfiniteTimeSpan);
+        lives.GetOrAdd(instance.Epoch).WhenIdle(_ => Finish(departure, "idle"));
+    }
+
+    /// <summary>An epoch is no longer in the registry: whatever is kept by it goes once nothing is in flight.</summary>
+    public void Forget(Instance instance)
+    {
+        if (_leaving.TryRemove(instance.Epoch, out var departure))
+            departure.End();
+        if (lives.TryGet(instance.Epoch, out var live))
+        {
+            live.WhenIdle(l =>
+            {
+                lives.Forget(l.Epoch);
+                endpoints.Forget(l.Epoch);
+            });
+        }
+    }
+
+    /// <summary>Completes when the instance of that epoch has left the registry; at once when it is not leaving.</summary>
+    public Task GoneAsync(long epoch) => _leaving.TryGetValue(epoch, out var departure) ? departure.Gone.Task : Task.CompletedTask;
+
+    private void Finish(Departure departure, string reason)
+    {
+        if (departure.TryFinish())
+            _ = FinishAsync(departure, reason);
+    }
+
+    private async Task FinishAsync(Departure departure, string reason)
+    {
+        var instance = departure.Instance;
+        try
+        {
+            await registry.SubmitAsync(new FinishDeparture(instance.ServiceName, instance.Epoch), CancellationToken.None);
+            LogLeft(logger, instance.ServiceName, instance.InstanceId, reason, lives.TryGet(instance.Epoch, out var live) ? live.InFlight : 0);
+        }
+        catch (Exception e) when (e is System.Threading.Channels.ChannelClosedException or OperationCanceledException)
+        {
+            // The proxy is stopping; the instance's row is gone already.
+        }
+    }
+
+    private sealed class Departure(Instance instance)
+    {
+        private int _finishing;
+
+        public Instance Instance { get; } = instance;
+
+        public TaskCompletionSource Gone { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public ITimer? Timer { get; set; }
+
+        public bool TryFinish() => Interlocked.Exchange(ref _finishing, 1) == 0;
+
+        public void End()
+        {
+            Timer?.Dispose();
+            Gone.TrySetResult();
+        }
+    }
+
+    [LoggerMessage(LogLevel.Information, "Instance {Instance} of {Service} has left ({Reason}, {InFlight} requests in flight)")]
+    private static partial void LogLeft(ILogger logger, string service, string instance, string reason, int inFlight);
+}

@@ -1,0 +1,178 @@
+using System.Net;
+using Alicia.Proxy.Balancing;
+using Alicia.Proxy.Connections;
+using Alicia.Proxy.Registry.Settings;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Primitives;
+using Yarp.ReverseProxy.Forwarder;
+
+namespace Alicia.Proxy.Forwarding;
+
+/// <summary>
+/// One request on its way to one instance: YARP's transformer for it, and the owner of its slot. Being both in one object saves an allocation and a look-up
+/// per hook.
+/// </summary>
+internal sealed class Exchange : HttpTransformer
+{
+    private static readonly UriCreationOptions AsWritten = new() { DangerousDisablePathAndQueryCanonicalization = true };
+
+    private readonly Upstream _upstream;
+    private readonly ServiceSettings _settings;
+    private readonly PoolMember _member;
+    private readonly AddressSlot _slot;
+    private readonly string _target;
+    private readonly string _strippedPrefix;
+    private readonly ForwardingOptions _options;
+    private readonly TimeProvider _time;
+    private readonly long _startedAt;
+    private int _finished;
+    private bool _failed;
+
+    public Exchange(Upstream upstream, ServiceSettings settings, PoolMember member, AddressSlot slot, string target, string strippedPrefix, ForwardingOptions options,
+        TimeProvider time)
+    {
+        (_upstream, _settings, _member, _slot, _target, _strippedPrefix, _options, _time) = (upstream, settings, member, slot, target, strippedPrefix, options, time);
+        _startedAt = time.GetTimestamp();
+    }
+
+    /// <summary>True once an instance's response head has come.</summary>
+    public bool Answered { get; private set; }
+
+    /// <summary>Fields that <c>POST|GET … /balance/</c> removes or adds; null on the data plane.</summary>
+    public IInlineGuard? Guard { get; init; }
+
+    /// <summary>Gives the slot back. Called when the instance has nothing more to do for the request, and again, without effect, at the end.</summary>
+    public void Finish()
+    {
+        if (Interlocked.Exchange(ref _finished, 1) != 0)
+            return;
+        _member.Live.Release();
+        _upstream.Live.Leave();
+    }
+
+    /// <summary>Counts the exchange as failed, once.</summary>
+    public void Fail()
+    {
+        if (_failed)
+            return;
+        _failed = true;
+        _member.Live.CountFailure();
+        _upstream.Live.CountFailure();
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask TransformRequestAsync(HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix, CancellationToken cancellationToken)
+    {
+        var request = httpContext.Request;
+        var connection = request.Headers.Connection;
+        var mayNominate = HopByHop.MayNominate(connection);
+        foreach (var (name, values) in request.Headers)
+        {
+            if (name[0] == ':' || HopByHop.IsFixed(name) || ForwardedFields.IsInFamily(name) || name.Equals("Host", StringComparison.OrdinalIgnoreCase))
+                continue;
+            if (mayNominate && HopByHop.IsNominated(connection, name))
+                continue;
+            if (Guard is not null && Guard.Removes(name))
+                continue;
+            Copy(proxyRequest, name, values);
+        }
+
+        // A Content-Length beside Transfer-Encoding is a smuggling attempt or a mistake; the framing that counts is the transfer coding.
+        if (request.Headers.TransferEncoding.Count > 0)
+            proxyRequest.Content?.Headers.Remove("Content-Length");
+        if (HttpProtocol.IsHttp2(request.Protocol) && request.Headers.TE.ToString().Contains("trailers", StringComparison.OrdinalIgnoreCase))
+            proxyRequest.Headers.TryAddWithoutValidation("TE", "trailers");
+
+        var host = _settings.Get(SettingKeys.HostHeader) == "instance" ? _member.Endpoint.HostAndPort : request.Headers.Host.ToString();
+        proxyRequest.Headers.Host = host.Length > 0 ? host : _member.Endpoint.HostAndPort;
+        ForwardedFields.Set(httpContext, proxyRequest.Headers, _strippedPrefix, _options.Trusted);
+        LoopGuard.Mark(request, proxyRequest.Headers);
+
+        proxyRequest.RequestUri = new Uri(_slot.Prefix + _target, AsWritten);
+        return ValueTask.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask<bool> TransformResponseAsync(HttpContext httpContext, HttpResponseMessage? proxyResponse, CancellationToken cancellationToken)
+    {
+        if (proxyResponse is null)
+            return ValueTask.FromResult(false);
+
+        Answered = true;
+        var seconds = _time.GetElapsedTime(_startedAt).TotalSeconds;
+        _member.Live.RecordResponseTime(seconds);
+        _upstream.Live.Recent.Record(seconds);
+        // Counted before the caller can see the answer, so that whoever reads the statistics after it finds it counted.
+        if (_settings.FailureStatus((int)proxyResponse.StatusCode))
+            Fail();
+
+        CopyResponseFields(httpContext, proxyResponse);
+        Guard?.Amend(httpContext.Response.Headers);
+        if (proxyResponse.StatusCode != HttpStatusCode.SwitchingProtocols)
+            proxyResponse.Content = new FinishingContent(proxyResponse.Content, this);
+        return ValueTask.FromResult(true);
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask TransformResponseTrailersAsync(HttpContext httpContext, HttpResponseMessage proxyResponse, CancellationToken cancellationToken)
+    {
+        if (httpContext.Features.Get<IHttpResponseTrailersFeature>()?.Trailers is { IsReadOnly: false } trailers)
+        {
+            foreach (var (name, values) in proxyResponse.TrailingHeaders.NonValidated)
+                trailers[name] = ToValues(values);
+        }
+
+        return ValueTask.CompletedTask;
+    }
+
+    private static void CopyResponseFields(HttpContext context, HttpResponseMessage response)
+    {
+        var target = context.Response.Headers;
+        var connection = response.Headers.NonValidated.TryGetValues("Connection", out var values) ? ToValues(values) : StringValues.Empty;
+        var mayNominate = HopByHop.MayNominate(connection);
+        var keepTrailer = HttpProtocol.IsHttp2(context.Request.Protocol);
+        foreach (var (name, value) in response.Headers.NonValidated)
+        {
+            if ((HopByHop.IsFixed(name) && !(keepTrailer && name.Equals("Trailer", StringComparison.OrdinalIgnoreCase)))
+                || (mayNominate && HopByHop.IsNominated(connection, name)))
+            {
+                continue;
+            }
+
+            target[name] = ToValues(value);
+        }
+
+        foreach (var (name, value) in response.Content.Headers.NonValidated)
+        {
+            if (!mayNominate || !HopByHop.IsNominated(connection, name))
+                target[name] = ToValues(value);
+        }
+
+        // As above: with a transfer coding, a length is not the message's.
+        if (response.Headers.TransferEncodingChunked == true)
+            target.Remove("Content-Length");
+    }
+
+    private static StringValues ToValues(in System.Net.Http.Headers.HeaderStringValues values)
+    {
+        if (values.Count == 1)
+            return values.ToString();
+        var array = new string[values.Count];
+        var i = 0;
+        foreach (var value in values)
+            array[i++] = value;
+        return array;
+    }
+
+    private static void Copy(HttpRequestMessage request, string name, StringValues values)
+    {
+        var added = values.Count == 1
+            ? request.Headers.TryAddWithoutValidation(name, values[0])
+            : request.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values);
+        if (added)
+            return;
+        // The client insists that these describe a body; without one, an empty one carries them.
+        request.Content ??= new EmptyContent();
+        request.Content.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values);
+    }
+}

@@ -1,0 +1,101 @@
+using Alicia.Proxy.Connections;
+using Yarp.ReverseProxy.Forwarder;
+
+namespace Alicia.Proxy.Forwarding;
+
+/// <summary>Whose fault an unfinished exchange is.</summary>
+internal enum FaultSide
+{
+    Caller,
+    Instance,
+    Proxy,
+}
+
+/// <summary>
+/// Says of an unfinished exchange whose fault it was and what the caller is told, from what YARP and the HTTP client report. Pure, so that every row of the table
+/// can be tested.
+/// </summary>
+/// <param name="Side">Whose fault.</param>
+/// <param name="Error">What the caller is told if the response has not begun; null when there is nobody to tell.</param>
+internal readonly record struct Outcome(FaultSide Side, ProxyError? Error)
+{
+    public static Outcome Of(ForwarderError error, Exception? exception, HttpContext context)
+    {
+        if (context.RequestAborted.IsCancellationRequested)
+            return new Outcome(FaultSide.Caller, null);
+        return error switch
+        {
+            ForwarderError.RequestTimedOut => new Outcome(FaultSide.Instance, Find<UpstreamConnectException>(exception) is { } c ? Of(c) : ProxyError.ResponseTimeout),
+            ForwarderError.RequestCreation => new Outcome(FaultSide.Caller, ProxyError.BadRequest(StatusCodes.Status400BadRequest)),
+            ForwarderError.RequestBodyClient => new Outcome(FaultSide.Caller,
+                ProxyError.BadRequest(Find<BadHttpRequestException>(exception)?.StatusCode ?? StatusCodes.Status400BadRequest)),
+            ForwarderError.RequestCanceled or ForwarderError.RequestBodyCanceled or ForwarderError.UpgradeRequestCanceled or ForwarderError.UpgradeResponseCanceled
+                or ForwarderError.ResponseBodyClient or ForwarderError.UpgradeRequestClient or ForwarderError.UpgradeResponseClient => new Outcome(FaultSide.Caller, null),
+            ForwarderError.ResponseBodyCanceled => new Outcome(FaultSide.Instance, ProxyError.ResponseTimeout),
+            ForwarderError.ResponseHeaders => new Outcome(FaultSide.Instance, ProxyError.ProtocolError),
+            ForwarderError.UpgradeActivityTimeout => new Outcome(FaultSide.Caller, null),
+            ForwarderError.NoAvailableDestinations => new Outcome(FaultSide.Proxy, ProxyError.Internal),
+            _ => new Outcome(FaultSide.Instance, OfException(exception)),
+        };
+    }
+
+    /// <summary>The answer for a connection that could not be opened.</summary>
+    public static ProxyError Of(UpstreamConnectException e) => e.Failure switch
+    {
+        ConnectFailure.Refused => ProxyError.ConnectionRefused,
+        ConnectFailure.TimedOut => ProxyError.ConnectionTimeout,
+        ConnectFailure.DnsError => ProxyError.DnsError,
+        ConnectFailure.DnsTimeout => ProxyError.DnsTimeout,
+        ConnectFailure.Prohibited => ProxyError.Prohibited,
+        ConnectFailure.TlsProtocol => ProxyError.TlsProtocol,
+        ConnectFailure.TlsCertificate => ProxyError.TlsCertificate,
+        _ => ProxyError.Internal,
+    };
+
+    /// <summary>Names the service and the instance that the answer is about.</summary>
+    public static string Detail(string service, UpstreamEndpoint endpoint) => $"Instance '{endpoint.InstanceId}' of service '{service}'.";
+
+    private static ProxyError OfException(Exception? exception)
+    {
+        if (Find<UpstreamConnectException>(exception) is { } connect)
+            return Of(connect);
+        if (Find<HttpRequestException>(exception) is { } request)
+        {
+            return request.HttpRequestError switch
+            {
+                HttpRequestError.InvalidResponse or HttpRequestError.VersionNegotiationError or HttpRequestError.ConfigurationLimitExceeded => ProxyError.ProtocolError,
+                HttpRequestError.HttpProtocolError => ProxyError.ProtocolError,
+                HttpRequestError.SecureConnectionError => ProxyError.TlsProtocol,
+                HttpRequestError.ConnectionError => ProxyError.ConnectionRefused,
+                HttpRequestError.ExtendedConnectNotSupported => ProxyError.UpgradeFailed,
+                _ => ProxyError.ConnectionTerminated,
+            };
+        }
+
+        return ProxyError.ConnectionTerminated;
+    }
+
+    private static T? Find<T>(Exception? exception)
+        where T : Exception
+    {
+        for (var depth = 0; exception is not null && depth < 16; depth++)
+        {
+            if (exception is T found)
+                return found;
+            if (exception is AggregateException many)
+            {
+                foreach (var inner in many.InnerExceptions)
+                {
+                    if (Find<T>(inner) is { } nested)
+                        return nested;
+                }
+
+                return null;
+            }
+
+            exception = exception.InnerException;
+        }
+
+        return null;
+    }
+}

@@ -1,0 +1,57 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text.Json;
+
+namespace Alicia.Proxy.Forwarding;
+
+/// <summary>Writes the answers that the proxy makes itself: problem documents with <c>Proxy-Status</c>, or a gRPC status for gRPC callers.</summary>
+internal static class ProxyAnswer
+{
+    /// <summary>Writes <paramref name="error"/> if no response has begun.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="error">What happened.</param>
+    /// <param name="detail">One sentence for this occurrence; must not repeat anything secret from the request.</param>
+    public static Task WriteAsync(HttpContext context, ProxyError error, string detail)
+    {
+        var response = context.Response;
+        if (response.HasStarted)
+            return Task.CompletedTask;
+        response.Clear();
+        response.Headers["Proxy-Status"] = $"alicia; error={error.Type}";
+        if (error.RetryAfterSeconds > 0)
+            response.Headers.RetryAfter = error.RetryAfterSeconds.ToString(CultureInfo.InvariantCulture);
+        if (IsGrpc(context.Request))
+            return WriteGrpcAsync(response, error, detail);
+
+        response.StatusCode = error.Status;
+        response.ContentType = "application/problem+json";
+        var body = new ArrayBufferWriter<byte>(512);
+        using (var json = new Utf8JsonWriter(body))
+        {
+            json.WriteStartObject();
+            json.WriteString("type", "about:blank");
+            json.WriteString("title", error.Title);
+            json.WriteNumber("status", error.Status);
+            json.WriteString("detail", detail);
+            json.WriteString("error", error.Type);
+            json.WriteEndObject();
+        }
+
+        response.ContentLength = body.WrittenCount;
+        return HttpMethods.IsHead(context.Request.Method) ? Task.CompletedTask : response.Body.WriteAsync(body.WrittenMemory).AsTask();
+    }
+
+    public static bool IsGrpc(HttpRequest request) =>
+        request.ContentType is { } type && type.StartsWith("application/grpc", StringComparison.OrdinalIgnoreCase)
+        && (type.Length == 16 || type[16] is '+' or ';');
+
+    /// <summary>A gRPC answer without a message: status and message stand in the head, which is all there is.</summary>
+    private static Task WriteGrpcAsync(HttpResponse response, ProxyError error, string detail)
+    {
+        response.StatusCode = StatusCodes.Status200OK;
+        response.ContentType = "application/grpc";
+        response.Headers["grpc-status"] = error.GrpcStatus.ToString(CultureInfo.InvariantCulture);
+        response.Headers["grpc-message"] = Uri.EscapeDataString(detail).Replace("%20", " ", StringComparison.Ordinal);
+        return response.CompleteAsync();
+    }
+}

@@ -1,0 +1,110 @@
+using Alicia.Proxy.Admission;
+using Alicia.Proxy.Balancing;
+using Alicia.Proxy.Connections;
+using Yarp.ReverseProxy.Forwarder;
+
+namespace Alicia.Proxy.Forwarding;
+
+/// <summary>
+/// Takes one request for a known service to an instance and the answer back: admission, address, exchange, and what came of it. Used by the data
+/// plane and by in-line balancing alike.
+/// </summary>
+internal sealed partial class RequestForwarder(
+    IHttpForwarder forwarder, UpstreamClient client, NameResolver resolver, ForwardingOptions options, TimeProvider time, ILogger<RequestForwarder> logger)
+{
+    /// <param name="context">The request.</param>
+    /// <param name="upstream">Its service.</param>
+    /// <param name="target">Raw path and query for the instance.</param>
+    /// <param name="strippedPrefix">What was taken off the front of the path, or empty.</param>
+    /// <param name="guard">What an in-line caller changes, or null.</param>
+    public async Task ForwardAsync(HttpContext context, Upstream upstream, string target, string strippedPrefix, IInlineGuard? guard = null)
+    {
+        upstream.Live.CountRequest();
+        upstream.Live.Recent.CountRequest();
+        if (LoopGuard.HasBeenHere(context.Request))
+        {
+            upstream.Live.CountRejection();
+            await ProxyAnswer.WriteAsync(context, ProxyError.Loop, $"The request for service '{upstream.Name}' has been through this proxy before; is the proxy registered as its own instance?");
+            return;
+        }
+
+        var state = upstream.State;
+        var admission = InstanceAdmission.TryAdmit(state, out var member);
+        if (admission != AdmissionResult.Admitted)
+        {
+            upstream.Live.CountRejection();
+            await (admission == AdmissionResult.NoInstance
+                ? ProxyAnswer.WriteAsync(context, ProxyError.NoInstance, $"Service '{upstream.Name}' has no instance that takes requests.")
+                : ProxyAnswer.WriteAsync(context, ProxyError.AllFull, $"Every instance of service '{upstream.Name}' is at its connection limit."));
+            return;
+        }
+
+        // From here to Finish the slot is ours; nothing in between may throw without it.
+        upstream.Live.Enter();
+        member.Live.CountRequest();
+        Exchange? exchange = null;
+        try
+        {
+            var slot = member.Endpoint.NextSlot() ?? await resolver.FirstAsync(member.Endpoint, context.RequestAborted);
+            if (resolver.IsDue(member.Endpoint))
+                resolver.Refresh(member.Endpoint);
+            exchange = new Exchange(upstream, state.Settings, member, slot, target, strippedPrefix, options, time) { Guard = guard };
+            var error = await forwarder.SendAsync(context, slot.Prefix, client.Invoker, state.ConfigFor(member.Endpoint.Protocol), exchange);
+            if (error != ForwarderError.None)
+                await ConcludeAsync(context, upstream, member, exchange, error);
+        }
+        catch (UpstreamConnectException e)
+        {
+            member.Live.CountFailure();
+            upstream.Live.CountFailure();
+            LogFailed(logger, upstream.Name, member.Endpoint.InstanceId, e.Failure.ToString(), e);
+            await ProxyAnswer.WriteAsync(context, Outcome.Of(e), Outcome.Detail(upstream.Name, member.Endpoint));
+        }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            upstream.Live.CountAbort();
+        }
+        finally
+        {
+            if (exchange is not null)
+            {
+                exchange.Finish();
+            }
+            else
+            {
+                member.Live.Release();
+                upstream.Live.Leave();
+            }
+        }
+    }
+
+    private async Task ConcludeAsync(HttpContext context, Upstream upstream, PoolMember member, Exchange exchange, ForwarderError error)
+    {
+        var exception = context.Features.Get<IForwarderErrorFeature>()?.Exception;
+        var outcome = Outcome.Of(error, exception, context);
+        switch (outcome.Side)
+        {
+            case FaultSide.Caller when outcome.Error is null:
+                upstream.Live.CountAbort();
+                break;
+            case FaultSide.Instance:
+                exchange.Fail();
+                LogFailed(logger, upstream.Name, member.Endpoint.InstanceId, outcome.Error?.Type ?? "cut", exception);
+                break;
+            case FaultSide.Proxy:
+                LogInternal(logger, upstream.Name, error, exception);
+                break;
+        }
+
+        // The caller may come back as soon as it has the answer: the slot goes first.
+        exchange.Finish();
+        if (outcome.Error is { } answer && !context.Response.HasStarted && !context.RequestAborted.IsCancellationRequested)
+            await ProxyAnswer.WriteAsync(context, answer, outcome.Side == FaultSide.Caller ? "The request body could not be read." : Outcome.Detail(upstream.Name, member.Endpoint));
+    }
+
+    [LoggerMessage(LogLevel.Debug, "A request to instance {Instance} of {Service} failed: {Reason}")]
+    private static partial void LogFailed(ILogger logger, string service, string instance, string reason, Exception? error);
+
+    [LoggerMessage(LogLevel.Error, "A request for {Service} failed inside the proxy ({Error})")]
+    private static partial void LogInternal(ILogger logger, string service, ForwarderError error, Exception? exception);
+}

@@ -1,0 +1,64 @@
+using System.Net;
+using Alicia.Proxy.Registry.Settings;
+
+namespace Alicia.Proxy.Registry;
+
+/// <summary>What configuration says about every service at once. Part of the snapshot, so that what routes and what is allowed never disagree.</summary>
+internal sealed record RegistryRules
+{
+    public static readonly RegistryRules Default = new();
+
+    /// <summary>Loopback, RFC 1918 and unique local IPv6: where instances live unless configuration says otherwise.</summary>
+    public static readonly IReadOnlyList<IPNetwork> PrivateNetworks =
+    [
+        IPNetwork.Parse("127.0.0.0/8"), IPNetwork.Parse("::1/128"), IPNetwork.Parse("10.0.0.0/8"), IPNetwork.Parse("172.16.0.0/12"),
+        IPNetwork.Parse("192.168.0.0/16"), IPNetwork.Parse("fc00::/7"),
+    ];
+
+    /// <summary>Per-service settings that apply where a service has none of its own.</summary>
+    public SettingOverrides Defaults { get; init; } = SettingOverrides.Empty;
+
+    /// <summary>Networks that an instance may live in; link-local never counts as allowed.</summary>
+    public IReadOnlyList<IPNetwork> AllowedNetworks { get; init; } = PrivateNetworks;
+
+    /// <summary>Service S answers to the host <c>S.Domain</c>.</summary>
+    public string Domain { get; init; } = "alicia.local";
+
+    /// <summary>Whether service S answers to paths below <c>/S/</c>.</summary>
+    public bool PathPrefix { get; init; } = true;
+
+    /// <summary>Service that takes what nothing else matches, or null.</summary>
+    public string? DefaultService { get; init; }
+
+    /// <summary>True when an instance may have this address.</summary>
+    public bool Allows(IPAddress address)
+    {
+        if (address.IsIPv4MappedToIPv6)
+            address = address.MapToIPv4();
+        if (NetworkRules.IsLinkLocal(address) || NetworkRules.IsNoHost(address))
+            return false;
+        foreach (var network in AllowedNetworks)
+        {
+            if (network.Contains(address))
+                return true;
+        }
+
+        return false;
+    }
+}
+
+/// <summary>Addresses that are never an instance, whatever is configured.</summary>
+internal static class NetworkRules
+{
+    private static readonly IPNetwork LinkLocalV4 = IPNetwork.Parse("169.254.0.0/16");
+    private static readonly IPNetwork LinkLocalV6 = IPNetwork.Parse("fe80::/10");
+    private static readonly IPNetwork ThisNetwork = IPNetwork.Parse("0.0.0.0/8");
+    private static readonly IPNetwork MulticastAndReserved = IPNetwork.Parse("224.0.0.0/3");
+
+    /// <summary>Link-local addresses lead to cloud metadata services and to nothing that is registered on purpose.</summary>
+    public static bool IsLinkLocal(IPAddress address) => LinkLocalV4.Contains(address) || LinkLocalV6.Contains(address);
+
+    /// <summary>Unspecified, multicast and reserved addresses.</summary>
+    public static bool IsNoHost(IPAddress address) =>
+        ThisNetwork.Contains(address) || MulticastAndReserved.Contains(address) || address.Equals(IPAddress.IPv6Any) || address.IsIPv6Multicast;
+}

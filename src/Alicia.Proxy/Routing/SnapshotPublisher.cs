@@ -1,0 +1,239 @@
+using System.Threading.Channels;
+using Alicia.Proxy.Balancing;
+using Alicia.Proxy.Connections;
+using Alicia.Proxy.Live;
+using Alicia.Proxy.Registry;
+using Alicia.Proxy.Registry.Settings;
+using Yarp.ReverseProxy;
+using Yarp.ReverseProxy.Configuration;
+
+namespace Alicia.Proxy.Routing;
+
+/// <summary>
+/// Makes the request path follow the registry: from one background loop, coalesced, it hands YARP the projected configuration, then swaps in pools and the
+/// routing table, and tells whoever waits that a revision is in force.
+/// </summary>
+internal sealed partial class SnapshotPublisher : IAsyncDisposable
+{
+    private readonly ServiceRegistry _registry;
+    private readonly SnapshotConfigProvider _provider;
+    private readonly IServiceProvider _services;
+    private readonly LiveTable _lives;
+    private readonly EndpointTable _endpoints;
+    private readonly PolicyCatalog _policies;
+    private readonly ILogger<SnapshotPublisher> _logger;
+    private readonly Channel<bool> _signal = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite, SingleReader = true });
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly Dictionary<string, ClusterConfig> _clusters = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Upstream> _upstreams = new(StringComparer.Ordinal);
+    private readonly Lock _waitersLock = new();
+    private readonly PriorityQueue<TaskCompletionSource, long> _waiters = new();
+    private RegistrySnapshot _published = RegistrySnapshot.Empty;
+    private IReadOnlyList<RouteConfig> _routes = [RouteProjection.CatchAllRoute];
+    private RoutingTable _table = RoutingTable.Empty;
+    private Task _loop = Task.CompletedTask;
+    private long _appliedRevision = -1;
+
+    public SnapshotPublisher(ServiceRegistry registry, SnapshotConfigProvider provider, IServiceProvider services, LiveTable lives,
+        EndpointTable endpoints, PolicyCatalog policies, ILogger<SnapshotPublisher> logger)
+    {
+        (_registry, _provider, _services, _lives, _endpoints, _policies, _logger) = (registry, provider, services, lives, endpoints, policies, logger);
+        registry.Published = _ => _signal.Writer.TryWrite(true);
+    }
+
+    /// <summary>The table in force.</summary>
+    public RoutingTable Table => Volatile.Read(ref _table);
+
+    /// <summary>Called once for each instance that has begun to leave, after nothing new can reach it. Set before <see cref="StartAsync"/>.</summary>
+    public Action<Instance>? Departing { get; set; }
+
+    /// <summary>Called once for each epoch that is gone from the registry, for those who keep something by it.</summary>
+    public Action<Instance>? Departed { get; set; }
+
+    /// <summary>
+    /// Publishes what the registry holds and starts the loop. Called after YARP has read its first configuration and before the listeners open.
+    /// </summary>
+    public async Task StartAsync()
+    {
+        await PublishAsync(_registry.Snapshot);
+        _loop = Task.Run(RunAsync, CancellationToken.None);
+    }
+
+    /// <summary>Completes when the request path routes by the given revision or a later one.</summary>
+    public Task AppliedAsync(long revision, CancellationToken cancellation)
+    {
+        lock (_waitersLock)
+        {
+            if (_appliedRevision >= revision)
+                return Task.CompletedTask;
+            var waiter = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            _waiters.Enqueue(waiter, revision);
+            return waiter.Task.WaitAsync(cancellation);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        await _loop;
+        _stopping.Dispose();
+    }
+
+    private async Task RunAsync()
+    {
+        try
+        {
+            while (await _signal.Reader.WaitToReadAsync(_stopping.Token))
+            {
+                // Taken before the snapshot is read: a swap in between signals again and costs at most one empty round.
+                _signal.Reader.TryRead(out _);
+                if (_registry.Snapshot.Revision != _published.Revision)
+                    await PublishAsync(_registry.Snapshot);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // Stopping.
+        }
+        catch (Exception e)
+        {
+            LogLoopDied(_logger, e);
+            throw;
+        }
+    }
+
+    private async Task PublishAsync(RegistrySnapshot snapshot)
+    {
+        var changed = new List<Service>();
+        var rulesChanged = !ReferenceEquals(snapshot.Rules, _published.Rules);
+        var setChanged = rulesChanged;
+        var clustersChanged = false;
+        var routesChanged = false;
+        foreach (var service in snapshot.Services.Values)
+        {
+            var before = _published.Services.GetValueOrDefault(service.Name);
+            if (ReferenceEquals(before, service))
+                continue;
+            changed.Add(service);
+            setChanged |= before is null;
+            routesChanged |= before is null ? !service.Routes.IsEmpty : !before.Routes.AsSpan().SequenceEqual(service.Routes.AsSpan());
+            if (before is null || !SameRotation(before, service))
+            {
+                _clusters[service.Name] = RouteProjection.Cluster(service);
+                clustersChanged = true;
+            }
+        }
+
+        foreach (var gone in _published.Services.Values.Where(s => !snapshot.Services.ContainsKey(s.Name)))
+        {
+            _clusters.Remove(gone.Name);
+            _upstreams.Remove(gone.Name);
+            setChanged = clustersChanged = true;
+            routesChanged |= !gone.Routes.IsEmpty;
+        }
+
+        if (routesChanged)
+            _routes = RouteProjection.Routes(snapshot);
+        if (clustersChanged || routesChanged)
+            await HandToYarpAsync();
+        foreach (var service in changed)
+            Refresh(service);
+        if (setChanged)
+            Volatile.Write(ref _table, new RoutingTable(snapshot.Rules, _upstreams.Values));
+        NotifyDepartures(snapshot);
+        _published = snapshot;
+        ReleaseWaiters(snapshot.Revision);
+    }
+
+    private async Task HandToYarpAsync()
+    {
+        try
+        {
+            await _provider.ApplyAsync(_routes, [RouteProjection.PlaceholderCluster, .. _clusters.Values]);
+        }
+        catch (InvalidOperationException e)
+        {
+            // Validation should have kept this out. What was in force stays in force.
+            LogRefused(_logger, e);
+        }
+    }
+
+    /// <summary>Brings one service's limits, endpoints and pool up to date.</summary>
+    private void Refresh(Service service)
+    {
+        if (!_upstreams.TryGetValue(service.Name, out var upstream))
+            _upstreams[service.Name] = upstream = new Upstream(service.Name, _lives.GetOrAdd(service.Name));
+        _services.GetRequiredService<IProxyStateLookup>().TryGetCluster(service.Name, out var cluster);
+
+        var connectTimeout = service.Settings.Get(SettingKeys.ConnectTimeout);
+        var members = new List<PoolMember>(service.Instances.Length);
+        foreach (var instance in service.Instances)
+        {
+            var live = _lives.GetOrAdd(instance.Epoch);
+            live.Weight = instance.Weight;
+            // No slot on what is out of rotation: a request that still holds the old pool finds it full and picks again.
+            live.MaxConnections = instance.InRotation ? service.MaxConnectionsOf(instance) : 0;
+            var endpoint = _endpoints.GetOrAdd(instance, connectTimeout);
+            if (instance.InRotation && cluster is not null && cluster.Destinations.TryGetValue(DestinationIds.Of(instance.Epoch), out var destination))
+                members.Add(new PoolMember(live, endpoint, destination));
+        }
+
+        var policy = _policies[service.Settings.Get(SettingKeys.Algorithm)];
+        // A pool that says the same keeps its place in the rotation.
+        var pool = upstream.State.Pool.SameAs(members) ? upstream.State.Pool : new Pool(members);
+        upstream.State = new UpstreamState(pool, policy, service.Settings);
+    }
+
+    private void NotifyDepartures(RegistrySnapshot snapshot)
+    {
+        foreach (var service in snapshot.Services.Values)
+        {
+            var before = _published.Services.GetValueOrDefault(service.Name);
+            if (ReferenceEquals(before, service))
+                continue;
+            foreach (var instance in service.Instances)
+            {
+                if (instance.Leaving && before?.Instances.Any(i => i.Epoch == instance.Epoch && i.Leaving) != true)
+                    Departing?.Invoke(instance);
+            }
+        }
+
+        foreach (var before in _published.Services.Values)
+        {
+            var now = snapshot.Services.GetValueOrDefault(before.Name);
+            if (ReferenceEquals(before, now))
+                continue;
+            foreach (var instance in before.Instances)
+            {
+                if (now?.Instances.Any(i => i.Epoch == instance.Epoch) == true)
+                    continue;
+                // Replaced without a draining phase (same id, new address): closed like one that drained.
+                if (_lives.TryGet(instance.Epoch, out var live))
+                    live.MaxConnections = 0;
+                Departed?.Invoke(instance);
+            }
+        }
+    }
+
+    private void ReleaseWaiters(long revision)
+    {
+        lock (_waitersLock)
+        {
+            _appliedRevision = Math.Max(_appliedRevision, revision);
+            while (_waiters.TryPeek(out var waiter, out var wanted) && wanted <= _appliedRevision)
+            {
+                _waiters.Dequeue();
+                waiter.TrySetResult();
+            }
+        }
+    }
+
+    private static bool SameRotation(Service before, Service after) =>
+        before.Instances.Where(i => i.InRotation).Select(i => i.Epoch).SequenceEqual(after.Instances.Where(i => i.InRotation).Select(i => i.Epoch));
+
+    [LoggerMessage(LogLevel.Critical, "YARP refused the routing configuration; the previous one stays in force")]
+    private static partial void LogRefused(ILogger logger, Exception error);
+
+    [LoggerMessage(LogLevel.Critical, "The publication loop died; routing no longer follows the registry")]
+    private static partial void LogLoopDied(ILogger logger, Exception error);
+}
