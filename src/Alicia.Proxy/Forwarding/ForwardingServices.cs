@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using Alicia.Proxy.Routing;
-using Yarp.ReverseProxy.Forwarder;
 
 namespace Alicia.Proxy.Forwarding;
 
