@@ -9,7 +9,7 @@ internal record Imposed(int? Status = null, int? DelayMs = null, bool Hang = fal
 /// <summary>The document of <c>POST /control/mode</c>: its own fields are for data requests, <see cref="Health"/> for <c>/health</c>.</summary>
 internal sealed record Mode(int? Status = null, int? DelayMs = null, bool Hang = false, HealthMode? Health = null) : Imposed(Status, DelayMs, Hang);
 
-/// <param name="Body">Answered with <see cref="Imposed.Status"/> or 200.</param>
+/// <summary>What is imposed on probes; <c>Body</c> is answered with the status, or with 200.</summary>
 internal sealed record HealthMode(int? Status = null, int? DelayMs = null, bool Hang = false, string? Body = null) : Imposed(Status, DelayMs, Hang);
 
 /// <summary>The mode that holds now.</summary>
