@@ -6,7 +6,8 @@ namespace Alicia.Proxy.Backend;
 /// <param name="Hang">Never answer.</param>
 internal record Imposed(int? Status = null, int? DelayMs = null, bool Hang = false);
 
-/// <summary>The document of <c>POST /control/mode</c>: its own fields are for data requests, <see cref="Health"/> for <c>/health</c>.</summary>
+/// <summary>The document of <c>POST /control/mode</c>: its own fields are for data requests, <see cref="Health"/> for
+/// <c>/health</c>.</summary>
 internal sealed record Mode(int? Status = null, int? DelayMs = null, bool Hang = false, HealthMode? Health = null) : Imposed(Status, DelayMs, Hang);
 
 /// <summary>What is imposed on probes; <c>Body</c> is answered with the status, or with 200.</summary>

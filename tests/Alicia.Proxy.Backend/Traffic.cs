@@ -8,7 +8,8 @@ namespace Alicia.Proxy.Backend;
 /// </summary>
 internal sealed class Traffic
 {
-    /// <summary>Distinct paths counted one by one; what comes after goes to <c>(other)</c>, so that a flood cannot grow this without end.</summary>
+    /// <summary>Distinct paths counted one by one; what comes after goes to <c>(other)</c>, so that a flood cannot grow this without
+    /// end.</summary>
     private const int MaxPaths = 1000;
 
     private readonly ConcurrentDictionary<string, long> _paths = new();
@@ -72,8 +73,9 @@ internal sealed class Traffic
         private int _landed;
 
         /// <summary>
-        /// Counts the request out; only the first call counts. To be called just before the last byte of the answer is sent: a proxy frees the slot when it
-        /// has that byte and may send the next request at once, and that request would otherwise be counted in before this one is counted out, which looks
+        /// Counts the request out; only the first call counts. To be called just before the last byte of the answer is sent: a proxy frees
+        /// the slot when it has that byte and may send the next request at once, and that request would otherwise be counted in before
+        /// this one is counted out, which looks
         /// as if the proxy had overshot its cap.
         /// </summary>
         public void Land()

@@ -41,8 +41,8 @@ internal static class Failures
             exchange.Context.Abort();
             return;
         }
-        // A handler that fails after the head is what the server takes as a reason to close without completing the body: what has been written still
-        // arrives, which a reset could overtake.
+        // A handler that fails after the head is what the server takes as a reason to close without completing the body: what has been
+        // written still arrives, which a reset could overtake.
         throw new CutException();
     }
 

@@ -4,7 +4,8 @@ using Microsoft.AspNetCore.Http.Features;
 
 namespace Alicia.Proxy.Backend.Behaviours;
 
-/// <summary>Behaviours whose answer takes long or is large. Body bytes follow a pattern, byte i being i modulo 251, and are never stored.</summary>
+/// <summary>Behaviours whose answer takes long or is large. Body bytes follow a pattern, byte i being i modulo 251, and are never
+/// stored.</summary>
 internal static class Streams
 {
     private const int Period = 251;
@@ -91,7 +92,8 @@ internal static class Streams
         }
     }
 
-    /// <summary>The server has no trailers on HTTP/1.1: the whole answer is put on the socket behind its back, and the connection ends with it.</summary>
+    /// <summary>The server has no trailers on HTTP/1.1: the whole answer is put on the socket behind its back, and the connection ends
+    /// with it.</summary>
     private static async Task WriteTrailersByHandAsync(Exchange exchange, (string Field, string Value)[] trailers)
     {
         var answer = new StringBuilder("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n")

@@ -3,7 +3,8 @@ using System.Runtime.InteropServices;
 
 namespace Alicia.Proxy.IntegrationTests.Harness;
 
-/// <summary>A process that a test started: its output, its end, and the signals it may be sent. Disposing ends it, and only it, by its id.</summary>
+/// <summary>A process that a test started: its output, its end, and the signals it may be sent. Disposing ends it, and only it, by its
+/// id.</summary>
 internal sealed class ChildProcess : IAsyncDisposable
 {
     /// <summary>Of each stream the last this many lines are kept.</summary>
@@ -45,7 +46,8 @@ internal sealed class ChildProcess : IAsyncDisposable
         $"{CommandLine}\nprocess {Id}, {(ExitCode is { } code ? $"ended with exit code {code}" : "running")}\n"
         + $"--- output\n{string.Join('\n', Output)}\n--- errors\n{string.Join('\n', Errors)}";
 
-    /// <summary>Starts <paramref name="file"/>. Its standard input stays open until <see cref="CloseInput"/> or the end of this process.</summary>
+    /// <summary>Starts <paramref name="file"/>. Its standard input stays open until <see cref="CloseInput"/> or the end of this
+    /// process.</summary>
     /// <param name="environment">Added to this process's own; a null value removes.</param>
     public static ChildProcess Start(
         string file,
@@ -94,7 +96,9 @@ internal sealed class ChildProcess : IAsyncDisposable
                         await _process.WaitForExitAsync();
                     // Looked at after the end was seen, so that a last line is not missed.
                     var line = Output.FirstOrDefault(matches);
-                    return line is null && ended ? throw new ProcessEndedException($"ended without the line that was waited for\n{Transcript}") : line;
+                    return line is null && ended
+                        ? throw new ProcessEndedException($"ended without the line that was waited for\n{Transcript}")
+                        : line;
                 },
                 line => line is not null,
                 deadline ?? Deadlines.Start))!;

@@ -1,6 +1,7 @@
 namespace Alicia.Proxy.IntegrationTests.Harness;
 
-/// <summary>How long tests wait before they call a thing failed. Generous: a busy machine must not fail a test, only a fault must.</summary>
+/// <summary>How long tests wait before they call a thing failed. Generous: a busy machine must not fail a test, only a fault
+/// must.</summary>
 internal static class Deadlines
 {
     /// <summary>Until a started process is ready.</summary>

@@ -3,7 +3,8 @@ namespace Alicia.Proxy.IntegrationTests.Harness;
 /// <summary>The Debian packages that <c>tests/run</c> found missing and could not install.</summary>
 internal static class MissingPackages
 {
-    /// <summary>Set by <c>tests/run</c>: names, separated by spaces. Unset elsewhere; then nothing is skipped and a missing program fails its test.</summary>
+    /// <summary>Set by <c>tests/run</c>: names, separated by spaces. Unset elsewhere; then nothing is skipped and a missing program fails
+    /// its test.</summary>
     public const string Variable = "ALICIA_TESTS_MISSING_PACKAGES";
 
     public static string? SkipReason(string[] packages)

@@ -9,7 +9,8 @@ internal sealed record ProxyOptions
     /// <summary><c>Listen:Management</c>; as <see cref="Listen"/>.</summary>
     public string ListenManagement { get; init; } = "http://127.0.0.1:0";
 
-    /// <summary>Further arguments, such as <c>--Defaults:HealthCheck:Interval=00:00:01</c>. Not for the listeners, which restarts rewrite.</summary>
+    /// <summary>Further arguments, such as <c>--Defaults:HealthCheck:Interval=00:00:01</c>. Not for the listeners, which restarts
+    /// rewrite.</summary>
     public IReadOnlyList<string> Arguments { get; init; } = [];
 
     /// <summary>Added to this process's environment; a null value removes.</summary>

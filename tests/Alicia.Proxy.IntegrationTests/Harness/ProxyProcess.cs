@@ -5,7 +5,8 @@ namespace Alicia.Proxy.IntegrationTests.Harness;
 /// <summary>How a run of the program ended.</summary>
 internal sealed record ProgramEnd(int ExitCode, IReadOnlyList<string> Output, IReadOnlyList<string> Errors);
 
-/// <summary>The proxy as its users run it: a process with its own directory, which may be stopped, killed and started again on the same data and ports.</summary>
+/// <summary>The proxy as its users run it: a process with its own directory, which may be stopped, killed and started again on the same
+/// data and ports.</summary>
 internal sealed class ProxyProcess : IAsyncDisposable
 {
     private const string DataReady = "proxy listening on ";
@@ -97,7 +98,8 @@ internal sealed class ProxyProcess : IAsyncDisposable
         }
     }
 
-    /// <summary>Replaces the configuration file in one step, as an operator's tool would. Only for a proxy started with <see cref="ProxyOptions.ConfigJson"/>.</summary>
+    /// <summary>Replaces the configuration file in one step, as an operator's tool would. Only for a proxy started with
+    /// <see cref="ProxyOptions.ConfigJson"/>.</summary>
     public async Task WriteConfigAsync(string json)
     {
         var fresh = ConfigPath + ".new";
@@ -182,7 +184,8 @@ internal sealed class ProxyProcess : IAsyncDisposable
         ManagementAddress = new Uri(management[ManagementReady.Length..]);
 
         var count = _listen.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Length;
-        Uri[] Printed() => [.. Process.Output.Where(line => line.StartsWith(DataReady, StringComparison.Ordinal)).Select(line => new Uri(line[DataReady.Length..]))];
+        Uri[] Printed() =>
+            [.. Process.Output.Where(line => line.StartsWith(DataReady, StringComparison.Ordinal)).Select(line => new Uri(line[DataReady.Length..]))];
         await Eventually.Until($"{count} lines '{DataReady}…'", () => Printed().Length == count, Deadlines.Start);
         Listeners = Printed();
 
@@ -213,7 +216,9 @@ internal sealed class ProxyProcess : IAsyncDisposable
         foreach (DictionaryEntry entry in Environment.GetEnvironmentVariables())
         {
             var name = (string)entry.Key;
-            if (name.StartsWith("MQTT_", StringComparison.Ordinal) || name.StartsWith("ASPNETCORE_", StringComparison.Ordinal) || name == "DOTNET_ENVIRONMENT")
+            if (name.StartsWith("MQTT_", StringComparison.Ordinal)
+                || name.StartsWith("ASPNETCORE_", StringComparison.Ordinal)
+                || name == "DOTNET_ENVIRONMENT")
                 environment[name] = null;
         }
         foreach (var (name, value) in wanted ?? new Dictionary<string, string?>())

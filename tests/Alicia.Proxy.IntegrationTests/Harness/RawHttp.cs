@@ -27,7 +27,8 @@ internal sealed record RawAnswer(string Text, RawEnd End)
 internal static class RawHttp
 {
     /// <summary>
-    /// Sends the bytes of <paramref name="request"/> (Latin-1) and reads until the other side closes. A well-formed request needs <c>Connection: close</c>,
+    /// Sends the bytes of <paramref name="request"/> (Latin-1) and reads until the other side closes. A well-formed request needs
+    /// <c>Connection: close</c>,
     /// otherwise the answer comes back at the deadline, with <see cref="RawEnd.Deadline"/>.
     /// </summary>
     public static async Task<RawAnswer> SendAsync(Uri address, string request, TimeSpan? deadline = null)

@@ -5,8 +5,8 @@ using System.Net.Sockets;
 namespace Alicia.Proxy.IntegrationTests.Harness;
 
 /// <summary>
-/// An upstream inside the test that sees every byte as it came and answers with bytes: for the exact form of forwarded requests and for answers that
-/// no server would give. Probes (<c>GET /health</c>) are answered 200 and not kept.
+/// An upstream inside the test that sees every byte as it came and answers with bytes: for the exact form of forwarded requests and for
+/// answers that no server would give. Probes (<c>GET /health</c>) are answered 200 and not kept.
 /// </summary>
 internal sealed class RawUpstream : IAsyncDisposable
 {

@@ -4,7 +4,8 @@ using System.Text.Json.Nodes;
 
 namespace Alicia.Proxy.IntegrationTests.Harness;
 
-/// <summary>The management listener's REST calls. Documents are given as anonymous objects whose members have the names of the wire.</summary>
+/// <summary>The management listener's REST calls. Documents are given as anonymous objects whose members have the names of the
+/// wire.</summary>
 internal sealed class RegistryApi(HttpClient http)
 {
     /// <param name="extra">Further fields of the registration; they win over the given ones.</param>
@@ -20,7 +21,8 @@ internal sealed class RegistryApi(HttpClient http)
         return http.PostAsJsonAsync($"/services/{service}/register{(query is null ? "" : "?" + query)}", document);
     }
 
-    /// <summary>Registers <paramref name="backend"/>, with the protocol that it speaks; its name is the id unless another is given.</summary>
+    /// <summary>Registers <paramref name="backend"/>, with the protocol that it speaks; its name is the id unless another is
+    /// given.</summary>
     public Task<HttpResponseMessage> RegisterAsync(string service, Backend backend, string? id = null, object? extra = null, string? query = null)
     {
         var fields = JsonSerializer.SerializeToNode(extra ?? new { })!.AsObject();
@@ -88,6 +90,7 @@ internal sealed class RegistryApi(HttpClient http)
         var text = await answer.Content.ReadAsStringAsync();
         return answer.IsSuccessStatusCode
             ? JsonElement.Parse(text)
-            : throw new InvalidOperationException($"{answer.RequestMessage?.Method} {answer.RequestMessage?.RequestUri} → {(int)answer.StatusCode}: {text}");
+            : throw new InvalidOperationException(
+                $"{answer.RequestMessage?.Method} {answer.RequestMessage?.RequestUri} → {(int)answer.StatusCode}: {text}");
     }
 }

@@ -73,7 +73,8 @@ public sealed class BackendAnswerTests(RunningBackends backends) : IClassFixture
     {
         var answer = await RawHttp.SendAsync(
             backends.Http1.Address,
-            "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\nConnection: close\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 42\r\n\r\n");
+            "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\nConnection: close\r\n\r\n"
+            + "3\r\nabc\r\n0\r\nX-Sum: 42\r\n\r\n");
 
         var echo = JsonElement.Parse(answer.Body);
         echo.GetProperty("body_length").GetInt64().Should().Be(3);
