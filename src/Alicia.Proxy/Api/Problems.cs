@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json.Serialization;
 using Alicia.Proxy.Registry;
 using Microsoft.AspNetCore.WebUtilities;
 
@@ -38,4 +39,5 @@ internal static class Problems
 }
 
 /// <summary>What went wrong, for people (title, detail) and programs (status, errors by field).</summary>
-internal sealed record ProblemDocument(string Type, string Title, int Status, string Detail, IReadOnlyDictionary<string, string[]>? Errors);
+internal sealed record ProblemDocument(string Type, string Title, int Status, string Detail,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyDictionary<string, string[]>? Errors);

@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Primitives;
+
 namespace Alicia.Proxy.Configuration;
 
 /// <summary>
@@ -6,11 +8,19 @@ namespace Alicia.Proxy.Configuration;
 internal sealed class CurrentConfiguration(ProxyConfiguration initial)
 {
     private volatile ProxyConfiguration _value = initial;
+    private ConfigurationReloadToken _changed = new();
 
     /// <summary>Never null; replaced as a whole by a reload.</summary>
     public ProxyConfiguration Value
     {
         get => _value;
-        internal set => _value = value;
+        internal set
+        {
+            _value = value;
+            Interlocked.Exchange(ref _changed, new ConfigurationReloadToken()).OnReload();
+        }
     }
+
+    /// <summary>Fires at the next replacement.</summary>
+    public IChangeToken ChangeToken => Volatile.Read(ref _changed);
 }
