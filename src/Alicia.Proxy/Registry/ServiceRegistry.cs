@@ -1,6 +1,5 @@
 using System.Threading.Channels;
 using Alicia.Proxy.Registry.Settings;
-using Alicia.Proxy.Storage;
 
 namespace Alicia.Proxy.Registry;
 

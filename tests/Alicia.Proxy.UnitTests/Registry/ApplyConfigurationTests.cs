@@ -2,7 +2,6 @@ using Alicia.Proxy.Registry;
 using Alicia.Proxy.Registry.Changes;
 using Alicia.Proxy.Registry.Settings;
 using Alicia.Proxy.Registry.Validation;
-using Alicia.Proxy.Storage;
 using static Alicia.Proxy.UnitTests.Registry.Drafts;
 
 namespace Alicia.Proxy.UnitTests.Registry;

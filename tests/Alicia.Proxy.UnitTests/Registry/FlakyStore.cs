@@ -1,3 +1,4 @@
+using Alicia.Proxy.Registry;
 using Alicia.Proxy.Storage;
 
 namespace Alicia.Proxy.UnitTests.Registry;

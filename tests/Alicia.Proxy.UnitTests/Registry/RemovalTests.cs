@@ -1,6 +1,5 @@
 using Alicia.Proxy.Registry;
 using Alicia.Proxy.Registry.Changes;
-using Alicia.Proxy.Storage;
 using static Alicia.Proxy.UnitTests.Registry.Drafts;
 
 namespace Alicia.Proxy.UnitTests.Registry;

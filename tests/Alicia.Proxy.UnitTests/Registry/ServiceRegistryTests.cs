@@ -2,7 +2,6 @@ using System.Collections.Concurrent;
 using Alicia.Proxy.Registry;
 using Alicia.Proxy.Registry.Changes;
 using Alicia.Proxy.Registry.Settings;
-using Alicia.Proxy.Storage;
 using Microsoft.Extensions.Logging.Abstractions;
 using static Alicia.Proxy.UnitTests.Registry.Drafts;
 using static Alicia.Proxy.UnitTests.Storage.StoredSamples;

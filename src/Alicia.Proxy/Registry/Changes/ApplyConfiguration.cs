@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using Alicia.Proxy.Registry.Settings;
 using Alicia.Proxy.Registry.Validation;
-using Alicia.Proxy.Storage;
 
 namespace Alicia.Proxy.Registry.Changes;
 
