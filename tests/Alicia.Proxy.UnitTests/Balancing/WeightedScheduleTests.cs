@@ -44,7 +44,7 @@ public sealed class WeightedScheduleTests
     [Fact]
     public void It_holds_past_the_longest_period_that_is_laid_out()
     {
-        // 100 members with a total weight of 70,093 and no common divisor: the generator behind the lock.
+        // 100 members with a total weight of 70,042 and no common divisor: the generator behind the lock.
         var weights = Enumerable.Range(0, 100).Select(i => 651 + i).ToArray();
         weights[99] = 742;
         Period(weights).Should().Be(70_042).And.BeGreaterThan(65_536);

@@ -211,7 +211,8 @@ public sealed class ServiceRegistryTests : IAsyncLifetime
     /// <summary>Holds the writer in one commit until the three changes wait behind it, so that they come as one batch.</summary>
     private async Task<(ChangeResult<TA> A, ChangeResult<TB> B, ChangeResult<TC> C)> InOneBatchAsync<TA, TB, TC>(IRegistryChange<TA> a, IRegistryChange<TB> b, IRegistryChange<TC> c)
     {
-        var (entered, go) = (new TaskCompletionSource(), new TaskCompletionSource());
+        var entered = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var go = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         _store.BeforeCommit = async _ =>
         {
             _store.BeforeCommit = null;
