@@ -1,1 +1,1 @@
-return 0;
+return await Alicia.Proxy.Hosting.CommandLine.RunAsync(args);

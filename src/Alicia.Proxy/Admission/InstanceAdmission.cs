@@ -8,7 +8,7 @@ internal enum AdmissionResult
     /// <summary>A slot is reserved; the caller must release it.</summary>
     Admitted,
 
-    /// <summary>The service has no instance that takes traffic.</summary>
+    /// <summary>The service has no instance that takes traffic: none in rotation, or every circuit is open.</summary>
     NoInstance,
 
     /// <summary>Every instance is at its cap.</summary>
@@ -49,6 +49,35 @@ internal static class InstanceAdmission
                 return AdmissionResult.Admitted;
         }
 
-        return AdmissionResult.AllFull;
+        return AnySlots(members) ? AdmissionResult.AllFull : AdmissionResult.NoInstance;
+    }
+
+    /// <summary>Who would get a request now, without reserving: for callers that connect themselves.</summary>
+    public static AdmissionResult Preview(UpstreamState upstream, out PoolMember member)
+    {
+        var pool = upstream.Pool;
+        var members = pool.Members;
+        member = null!;
+        if (members.Length == 0)
+            return AdmissionResult.NoInstance;
+        for (var pick = 0; pick < 2 * members.Length; pick++)
+        {
+            member = pick < members.Length ? members[upstream.Policy.Pick(pool)] : members[pick - members.Length];
+            if (member.Live.InFlight < member.Live.Slots)
+                return AdmissionResult.Admitted;
+        }
+
+        return AnySlots(members) ? AdmissionResult.AllFull : AdmissionResult.NoInstance;
+    }
+
+    private static bool AnySlots(ReadOnlySpan<PoolMember> members)
+    {
+        foreach (var member in members)
+        {
+            if (member.Live.Slots > 0)
+                return true;
+        }
+
+        return false;
     }
 }

@@ -23,7 +23,7 @@ internal sealed class LeastConnections : BalancingPolicy
         {
             var live = lives[i];
             long load = live.InFlight;
-            var full = load >= live.MaxConnections;
+            var full = load >= live.Slots;
             long weight = weights[i];
             var ticket = live.RotationTicket;
             // load / weight < bestLoad / bestWeight, without the division.

@@ -3,6 +3,6 @@ namespace Alicia.Proxy.Connections;
 internal static class ConnectionServices
 {
     /// <summary>Adds what opens and keeps connections to instances.</summary>
-    public static IServiceCollection AddConnections(this IServiceCollection services) =>
+    public static IServiceCollection AddUpstreamConnections(this IServiceCollection services) =>
         services.AddSingleton<EndpointTable>().AddSingleton<NameResolver>().AddSingleton<UpstreamConnector>().AddSingleton<UpstreamClient>();
 }

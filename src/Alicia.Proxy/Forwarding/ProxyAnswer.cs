@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Globalization;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 
 namespace Alicia.Proxy.Forwarding;
@@ -7,6 +8,9 @@ namespace Alicia.Proxy.Forwarding;
 /// <summary>Writes the answers that the proxy makes itself: problem documents with <c>Proxy-Status</c>, or a gRPC status for gRPC callers.</summary>
 internal static class ProxyAnswer
 {
+    // Only for JSON: an apostrophe is an apostrophe.
+    private static readonly JsonWriterOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     /// <summary>Writes <paramref name="error"/> if no response has begun.</summary>
     /// <param name="context">The request.</param>
     /// <param name="error">What happened.</param>
@@ -26,7 +30,7 @@ internal static class ProxyAnswer
         response.StatusCode = error.Status;
         response.ContentType = "application/problem+json";
         var body = new ArrayBufferWriter<byte>(512);
-        using (var json = new Utf8JsonWriter(body))
+        using (var json = new Utf8JsonWriter(body, Readable))
         {
             json.WriteStartObject();
             json.WriteString("type", "about:blank");

@@ -18,7 +18,7 @@ internal sealed class InstanceLive(long epoch)
 #pragma warning restore CS0169, IDE0051
 
     private int _inFlight;
-    private int _maxConnections = 1;
+    private int _slots = 1;
     private int _weight = 1;
     private int _leaving;
     private long _totalRequests;
@@ -30,6 +30,9 @@ internal sealed class InstanceLive(long epoch)
     private readonly Pad128 _after;
 #pragma warning restore CS0169, IDE0051
 
+    private readonly Lock _limitsLock = new();
+    private int _maxConnections = 1;
+    private DateTimeOffset? _openedByHandAt;
     private long _leaseRenewedAt;
     private Action<InstanceLive>? _onIdle;
 
@@ -39,11 +42,43 @@ internal sealed class InstanceLive(long epoch)
     /// <summary>Requests that hold a slot: reserved before forwarding, released when the exchange is over. Upgraded connections count while they last.</summary>
     public int InFlight => Volatile.Read(ref _inFlight);
 
-    /// <summary>Cap on <see cref="InFlight"/>, 1–100000. The registry's snapshot is the truth; this copy stands beside the count it bounds.</summary>
+    /// <summary>
+    /// Cap on <see cref="InFlight"/>, 1–100000; 0 while the instance is out of rotation. The registry's snapshot is the truth; this copy stands beside the
+    /// count it bounds.
+    /// </summary>
     public int MaxConnections
     {
         get => Volatile.Read(ref _maxConnections);
-        set => Volatile.Write(ref _maxConnections, value);
+        set
+        {
+            lock (_limitsLock)
+            {
+                Volatile.Write(ref _maxConnections, value);
+                ApplyLimits_NeedsLock();
+            }
+        }
+    }
+
+    /// <summary>Slots that may be taken now: the cap, or none while the circuit is open.</summary>
+    public int Slots => Volatile.Read(ref _slots);
+
+    /// <summary>When an operator opened the circuit by hand; null while it is closed.</summary>
+    public DateTimeOffset? OpenedByHandAt
+    {
+        get
+        {
+            lock (_limitsLock)
+                return _openedByHandAt;
+        }
+
+        set
+        {
+            lock (_limitsLock)
+            {
+                _openedByHandAt = value;
+                ApplyLimits_NeedsLock();
+            }
+        }
     }
 
     /// <summary>Share of traffic relative to its siblings, 1–1000. A copy of the snapshot's, beside the count that it divides.</summary>
@@ -80,7 +115,7 @@ internal sealed class InstanceLive(long epoch)
     public bool TryReserve()
     {
         var count = Volatile.Read(ref _inFlight);
-        while (count < Volatile.Read(ref _maxConnections))
+        while (count < Volatile.Read(ref _slots))
         {
             var seen = Interlocked.CompareExchange(ref _inFlight, count + 1, count);
             if (seen == count)
@@ -107,6 +142,8 @@ internal sealed class InstanceLive(long epoch)
         if (InFlight == 0)
             Interlocked.Exchange(ref _onIdle, null)?.Invoke(this);
     }
+
+    private void ApplyLimits_NeedsLock() => Volatile.Write(ref _slots, _openedByHandAt is null ? _maxConnections : 0);
 
     public void CountRequest() => Interlocked.Increment(ref _totalRequests);
 

@@ -15,6 +15,13 @@ internal sealed class FaultList
         messages.Add(message);
     }
 
+    /// <summary>Notes a broken rule unless the field has a fault already: a field of the wrong type is not missing as well.</summary>
+    public void AddIfNone(string field, string message)
+    {
+        if (!_faults.ContainsKey(field))
+            Add(field, message);
+    }
+
     /// <summary>Field to messages, as problem documents have it.</summary>
     public IReadOnlyDictionary<string, string[]> ToErrors() => _faults.ToDictionary(f => f.Key, f => f.Value.ToArray(), StringComparer.Ordinal);
 

@@ -25,12 +25,12 @@ internal static class InstanceRules
         var before = faults.Any;
         string? host = null;
         if (request.Host is null)
-            faults.Add("host", "is required");
+            faults.AddIfNone("host", "is required");
         else if (!HostRules.TryCanonicalize(request.Host, rules, out host, out var fault))
             faults.Add("host", fault);
 
         if (request.Port is null)
-            faults.Add("port", "is required");
+            faults.AddIfNone("port", "is required");
         else
             Range("port", request.Port, 1, 65535, faults);
 

@@ -1,0 +1,136 @@
+using Alicia.Proxy.Configuration;
+using Alicia.Proxy.Registry;
+using Alicia.Proxy.Registry.Changes;
+using Alicia.Proxy.Registry.Validation;
+using Alicia.Proxy.Security;
+
+namespace Alicia.Proxy.Api;
+
+/// <summary>Registering, renewing, changing and removing instances.</summary>
+internal static class InstanceEndpoints
+{
+    public static void MapInstances(this IEndpointRouteBuilder api)
+    {
+        api.MapPost("/services/{service}/register", RegisterAsync)
+            .WithMetadata(new RequiredScope(ApiScopes.Register))
+            .WithName("RegisterInstance").WithTags("Instances").WithSummary("Registers an instance, or renews and updates it")
+            .WithDescription("Only host and port are required. Repeating is idempotent; the same id at another address is a new instance. "
+                + "When the reply arrives, the registration is durable and requests are routed by it.")
+            .Accepts<RegistrationDocument>("application/json").Produces<InstanceDocument>(201).Produces<InstanceDocument>(200).Refuses(400, 409, 413, 415, 503);
+        api.MapPost("/services/{service}/{id}/heartbeat", Heartbeat)
+            .WithMetadata(new RequiredScope(ApiScopes.Register))
+            .WithName("Heartbeat").WithTags("Instances").WithSummary("Renews an instance's lease").Produces(204).Refuses(404);
+        api.MapMethods("/services/{service}/{id}", ["GET", "HEAD"], Get)
+            .WithMetadata(new RequiredScope(ApiScopes.Read))
+            .WithName("GetInstance").WithTags("Instances").WithSummary("Shows an instance").Produces<InstanceDocument>().Refuses(404);
+        api.MapPatch("/services/{service}/{id}", PatchAsync)
+            .WithMetadata(new RequiredScope(ApiScopes.Admin))
+            .WithName("PatchInstance").WithTags("Instances").WithSummary("Changes weight, cap, metadata or state (RFC 7396)")
+            .WithDescription("weight null gives the registered weight back, max_connections null the service's cap. state is active or draining.")
+            .Accepts<InstancePatchDocument>("application/json").Produces<InstanceDocument>().Refuses(400, 404, 409, 413, 415, 503);
+        api.MapPost("/services/{service}/{id}/circuit", SetCircuitAsync)
+            .WithMetadata(new RequiredScope(ApiScopes.Admin))
+            .WithName("SetCircuit").WithTags("Instances").WithSummary("Opens or closes an instance's circuit by hand")
+            .Accepts<CircuitRequestDocument>("application/json").Produces<InstanceDocument>().Refuses(400, 404, 413, 415);
+        api.MapDelete("/services/{service}/{id}", DeleteAsync)
+            .WithMetadata(new RequiredScope(ApiScopes.Register))
+            .WithName("DeleteInstance").WithTags("Instances").WithSummary("Removes an instance; what is in flight finishes")
+            .WithDescription("200 when nothing is in flight, else 202; ?wait=30 holds the reply until it is empty or the time is over.")
+            .Produces<RemovalDocument>(200).Produces<RemovalDocument>(202).Refuses(400, 404, 409, 503);
+    }
+
+    private static async Task<IResult> RegisterAsync(string service, HttpContext context, RegistryAccess access)
+    {
+        var (body, problem) = await WireBody.ReadAsync(context);
+        if (body is null)
+            return problem!;
+        var request = RequestReaders.Registration(body);
+        // An instance is active at once; there is nothing to wait for yet, but a bad value is a fault all the same.
+        _ = RequestReaders.Wait(context.Request, body.Faults);
+        if (body.Faults.Any)
+        {
+            if (!Names.IsService(service))
+                body.Faults.Add("service_name", "must be " + Names.ServiceRule);
+            // What could be read is held against the rules too, so that one reply names everything.
+            InstanceRules.Validate(request, access.Registry.Snapshot.Rules, body.Faults);
+            return Problems.Invalid(body.Faults);
+        }
+
+        var result = await access.ChangeAsync(new RegisterInstance(service, request, RegistrationSource.Api), context.RequestAborted);
+        if (result.Value is not { } registered)
+            return Problems.Of(result.Rejection!);
+        access.Lives.GetOrAdd(registered.Instance.Epoch).LeaseRenewedAt = access.Clock.Now.UtcTicks;
+        var document = InstanceDocument.Of(registered.Service, registered.Instance, access.Lives);
+        if (!registered.Created)
+            return Results.Json(document, Wire.Json);
+        context.Response.Headers.Location = $"/services/{service}/{Uri.EscapeDataString(registered.Instance.InstanceId)}";
+        return Results.Json(document, Wire.Json, statusCode: StatusCodes.Status201Created);
+    }
+
+    private static IResult Heartbeat(string service, string id, RegistryAccess access)
+    {
+        if (Find(access, service, id, out _, out var instance) is { } problem)
+            return problem;
+        if (instance.Leaving)
+            return Problems.Of(Rejection.UnknownInstance(service, id));
+        access.Lives.GetOrAdd(instance.Epoch).LeaseRenewedAt = access.Clock.Now.UtcTicks;
+        return Results.NoContent();
+    }
+
+    private static IResult Get(string service, string id, RegistryAccess access) =>
+        Find(access, service, id, out var found, out var instance) ?? Results.Json(InstanceDocument.Of(found, instance, access.Lives), Wire.Json);
+
+    private static async Task<IResult> PatchAsync(string service, string id, HttpContext context, RegistryAccess access)
+    {
+        var (body, problem) = await WireBody.ReadAsync(context);
+        if (body is null)
+            return problem!;
+        var patch = RequestReaders.InstancePatch(body);
+        if (body.Faults.Any)
+            return Problems.Invalid(body.Faults);
+        var result = await access.ChangeAsync(new PatchInstance(service, id, patch), context.RequestAborted);
+        return result.Value is { } patched
+            ? Results.Json(InstanceDocument.Of(patched.Service, patched.Instance, access.Lives), Wire.Json)
+            : Problems.Of(result.Rejection!);
+    }
+
+    private static async Task<IResult> SetCircuitAsync(string service, string id, HttpContext context, RegistryAccess access)
+    {
+        var (body, problem) = await WireBody.ReadAsync(context);
+        if (body is null)
+            return problem!;
+        var state = body.Text("state");
+        body.RejectUnknown();
+        if (state is not ("open" or "closed"))
+            body.Faults.Add("state", "must be open or closed");
+        if (body.Faults.Any)
+            return Problems.Invalid(body.Faults);
+        if (Find(access, service, id, out var found, out var instance) is { } unknown)
+            return unknown;
+        access.Lives.GetOrAdd(instance.Epoch).OpenedByHandAt = state == "open" ? access.Clock.Now : null;
+        return Results.Json(InstanceDocument.Of(found, instance, access.Lives), Wire.Json);
+    }
+
+    private static async Task<IResult> DeleteAsync(string service, string id, HttpContext context, RegistryAccess access)
+    {
+        var faults = new FaultList();
+        var wait = RequestReaders.Wait(context.Request, faults);
+        if (faults.Any)
+            return Problems.Invalid(faults);
+        var result = await access.ChangeAsync(new RemoveInstance(service, id), context.RequestAborted);
+        if (result.Value is not { } instance)
+            return Problems.Of(result.Rejection!);
+        return RemovalDocument.Result(await access.AwaitDepartureAsync([instance.Epoch], wait, context.RequestAborted));
+    }
+
+    private static IResult? Find(RegistryAccess access, string serviceName, string id, out Service service, out Instance instance)
+    {
+        instance = null!;
+        if (!access.Registry.Snapshot.TryGet(serviceName, out service!))
+            return Problems.Of(Rejection.UnknownService(serviceName));
+        if (service.Find(id) is not { } found)
+            return Problems.Of(Rejection.UnknownInstance(serviceName, id));
+        instance = found;
+        return null;
+    }
+}

@@ -1,0 +1,94 @@
+using Alicia.Proxy.Security;
+using Microsoft.AspNetCore.WebUtilities;
+
+namespace Alicia.Proxy.Api;
+
+/// <summary>The management listener: guard, endpoints, OpenAPI and docs, and a problem document for everything else.</summary>
+internal static partial class ManagementPlane
+{
+    public static IServiceCollection AddManagement(this IServiceCollection services)
+    {
+        services.AddSingleton<ManagementGuard>().AddSingleton<RegistryAccess>().AddSingleton<Readiness>();
+        services.ConfigureHttpJsonOptions(options =>
+        {
+            options.SerializerOptions.PropertyNamingPolicy = Wire.Json.PropertyNamingPolicy;
+            options.SerializerOptions.DictionaryKeyPolicy = Wire.Json.DictionaryKeyPolicy;
+        });
+        return services.AddProxyOpenApi();
+    }
+
+    public static void UseManagement(this IApplicationBuilder app)
+    {
+        var logger = app.ApplicationServices.GetRequiredService<ILoggerFactory>().CreateLogger("Alicia.Proxy.Api");
+        var guard = app.ApplicationServices.GetRequiredService<ManagementGuard>();
+        app.Use(next => context => AnswerFaultsAsync(context, next, logger));
+        app.UseRouting();
+        app.Use(next => async context =>
+        {
+            if (guard.Check(context, context.GetRouteValue("service") as string) is { } refusal)
+            {
+                if (refusal.Challenge)
+                    context.Response.Headers.WWWAuthenticate = "Bearer realm=\"alicia\"";
+                await Problems.Of(refusal.Status, refusal.Detail).ExecuteAsync(context);
+                return;
+            }
+
+            await next(context);
+        });
+        app.UseDocsPage();
+        app.UseEndpoints(endpoints =>
+        {
+            endpoints.MapInstances();
+            endpoints.MapServices();
+            endpoints.MapBalance();
+            endpoints.MapStats();
+            endpoints.MapHealth();
+            endpoints.MapProxyOpenApi();
+        });
+    }
+
+    /// <summary>Marks the error answers of an endpoint in the OpenAPI document.</summary>
+    public static RouteHandlerBuilder Refuses(this RouteHandlerBuilder endpoint, params ReadOnlySpan<int> statuses)
+    {
+        foreach (var status in statuses)
+            endpoint.Produces<ProblemDocument>(status, "application/problem+json");
+        return endpoint;
+    }
+
+    /// <summary>Gives a body to bare error answers (unknown path, wrong method) and an answer to exceptions.</summary>
+    private static async Task AnswerFaultsAsync(HttpContext context, RequestDelegate next, ILogger logger)
+    {
+        try
+        {
+            await next(context);
+        }
+        catch (BadHttpRequestException e) when (!context.Response.HasStarted)
+        {
+            await Problems.Of(e.StatusCode, e.Message).ExecuteAsync(context);
+            return;
+        }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            return;
+        }
+        catch (Exception e) when (!context.Response.HasStarted)
+        {
+            LogInternal(logger, context.Request.Method, context.Request.Path, e);
+            await Problems.Of(StatusCodes.Status500InternalServerError, "The proxy failed; its log says why.").ExecuteAsync(context);
+            return;
+        }
+
+        var response = context.Response;
+        if (response.HasStarted || response.StatusCode < 400 || response.ContentLength is not null || !string.IsNullOrEmpty(response.ContentType))
+            return;
+        await Problems.Of(response.StatusCode, response.StatusCode switch
+        {
+            StatusCodes.Status404NotFound => $"There is nothing at {context.Request.Path}; /docs lists what there is.",
+            StatusCodes.Status405MethodNotAllowed => $"{context.Request.Method} is not allowed here; {response.Headers.Allow} is.",
+            var status => ReasonPhrases.GetReasonPhrase(status) + ".",
+        }).ExecuteAsync(context);
+    }
+
+    [LoggerMessage(LogLevel.Error, "A management request failed: {Method} {Path}")]
+    private static partial void LogInternal(ILogger logger, string method, string path, Exception error);
+}

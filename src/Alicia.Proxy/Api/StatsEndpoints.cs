@@ -1,0 +1,101 @@
+using Alicia.Proxy.Configuration;
+using Alicia.Proxy.Live;
+using Alicia.Proxy.Registry;
+using Alicia.Proxy.Registry.Settings;
+using Alicia.Proxy.Security;
+
+namespace Alicia.Proxy.Api;
+
+/// <summary>Counters since start and figures of the last minute.</summary>
+internal static class StatsEndpoints
+{
+    public static void MapStats(this IEndpointRouteBuilder api)
+    {
+        api.MapMethods("/stats", ["GET", "HEAD"], All)
+            .WithMetadata(new RequiredScope(ApiScopes.Read))
+            .WithName("GetStats").WithTags("Statistics").WithSummary("Counters of the proxy and of every service").Produces<StatsDocument>();
+        api.MapMethods("/stats/{service}", ["GET", "HEAD"], One)
+            .WithMetadata(new RequiredScope(ApiScopes.Read))
+            .WithName("GetServiceStats").WithTags("Statistics").WithSummary("Counters, latencies and shares of one service").Produces<ServiceStatsDocument>().Refuses(404);
+    }
+
+    private static IResult All(RegistryAccess access) => Results.Json(StatsDocument.Of(access.Registry.Snapshot, access.Lives, access.Clock), Wire.Json);
+
+    private static IResult One(string service, RegistryAccess access) => access.Registry.Snapshot.TryGet(service, out var found)
+        ? Results.Json(ServiceStatsDocument.Of(found, access.Lives, access.Clock), Wire.Json)
+        : Problems.Of(Rejection.UnknownService(service));
+}
+
+/// <summary>The proxy in numbers. Totals include removed instances and services.</summary>
+internal sealed record StatsDocument(int TotalServices, int TotalInstances, int HealthyInstances, int UnhealthyInstances, long TotalRequests, long FailedRequests,
+    long RejectedRequests, long AbortedRequests, long ActiveConnections, double AverageResponseTime, double RequestsPerSecond, double Uptime, DateTimeOffset Timestamp,
+    IReadOnlyDictionary<string, ServiceCounters> Services)
+{
+    public static StatsDocument Of(RegistrySnapshot snapshot, LiveTable lives, ProcessClock clock)
+    {
+        var recent = new RecentReading();
+        long total = 0, failed = 0, rejected = 0, aborted = 0, active = 0;
+        foreach (var live in lives.Services)
+        {
+            total += live.TotalRequests;
+            failed += live.FailedRequests;
+            rejected += live.RejectedRequests;
+            aborted += live.AbortedRequests;
+            active += live.ActiveConnections;
+            recent.Add(live.Recent.Read());
+        }
+
+        return new StatsDocument(
+            snapshot.Services.Count, snapshot.Services.Values.Sum(s => s.Instances.Length), 0, 0, total, failed, rejected, aborted, active,
+            recent.Average ?? 0, Math.Round(recent.Requests / clock.RecentSeconds, 3), clock.Uptime.TotalSeconds, clock.Now,
+            snapshot.Services.Keys.Order(StringComparer.Ordinal).ToDictionary(n => n, n => ServiceCounters.Of(lives.GetOrAdd(n), clock), StringComparer.Ordinal));
+    }
+}
+
+/// <summary>One service in numbers, with a row per instance. Percentiles are seconds over the last minute, null without a response.</summary>
+internal sealed record ServiceStatsDocument(string ServiceName, string Algorithm, int TotalInstances, int HealthyInstances, int UnhealthyInstances, long TotalRequests,
+    long FailedRequests, long RejectedRequests, long AbortedRequests, long ActiveConnections, double AverageResponseTime, double? P50, double? P90, double? P99,
+    double RequestsPerSecond, double Uptime, DateTimeOffset Timestamp, IReadOnlyList<InstanceShareDocument> Instances)
+{
+    public static ServiceStatsDocument Of(Service service, LiveTable lives, ProcessClock clock)
+    {
+        var live = lives.GetOrAdd(service.Name);
+        var counters = ServiceCounters.Of(live, clock);
+        var recent = live.Recent.Read();
+        return new ServiceStatsDocument(
+            service.Name, service.Settings.Get(SettingKeys.Algorithm), service.Instances.Length, 0, 0, counters.TotalRequests, counters.FailedRequests,
+            counters.RejectedRequests, counters.AbortedRequests, counters.ActiveConnections, counters.AverageResponseTime, recent.Percentile(0.5), recent.Percentile(0.9),
+            recent.Percentile(0.99), counters.RequestsPerSecond, clock.Uptime.TotalSeconds, clock.Now, InstanceShareDocument.Of(service, lives));
+    }
+}
+
+/// <summary>What one instance should get and what it got.</summary>
+/// <param name="InstanceId">The instance.</param>
+/// <param name="Weight">Its weight.</param>
+/// <param name="ExpectedShare">Share by weight among the instances in rotation, 0–1; 0 for one that is not. Round robin ignores weights.</param>
+/// <param name="ReceivedShare">Share of the attempts that the listed instances have had since they were registered, 0–1.</param>
+/// <param name="TotalRequests">Attempts since it was registered.</param>
+/// <param name="FailedRequests">Those that failed.</param>
+/// <param name="ActiveConnections">In flight now.</param>
+/// <param name="ResponseTime">Moving average in seconds, null before the first response.</param>
+internal sealed record InstanceShareDocument(string InstanceId, int Weight, double ExpectedShare, double ReceivedShare, long TotalRequests, long FailedRequests,
+    int ActiveConnections, double? ResponseTime)
+{
+    public static IReadOnlyList<InstanceShareDocument> Of(Service service, LiveTable lives)
+    {
+        var weighted = service.Settings.Get(SettingKeys.Algorithm) != "round_robin";
+        double WeightOf(Instance i) => !i.InRotation ? 0 : weighted ? i.Weight : 1;
+        var totalWeight = service.Instances.Sum(WeightOf);
+        var rows = service.Instances.Select(i => (Instance: i, Live: lives.GetOrAdd(i.Epoch))).ToArray();
+        var totalRequests = rows.Sum(r => r.Live.TotalRequests);
+        return [.. rows.Select(r => new InstanceShareDocument(
+            r.Instance.InstanceId,
+            r.Instance.Weight,
+            totalWeight == 0 ? 0 : WeightOf(r.Instance) / totalWeight,
+            totalRequests == 0 ? 0 : (double)r.Live.TotalRequests / totalRequests,
+            r.Live.TotalRequests,
+            r.Live.FailedRequests,
+            r.Live.InFlight,
+            double.IsNaN(r.Live.ResponseTime) ? null : r.Live.ResponseTime))];
+    }
+}

@@ -1,0 +1,158 @@
+using System.Collections.Immutable;
+using System.Security.Cryptography;
+using System.Text;
+using Alicia.Proxy.Registry.Settings;
+
+namespace Alicia.Proxy.Configuration;
+
+/// <summary>
+/// Turns layered configuration into a <see cref="ProxyConfiguration"/>, or into the list of everything that is wrong with it.
+/// </summary>
+internal static partial class ConfigurationReader
+{
+    /// <summary>Reads the whole configuration. The value is null exactly when there are faults.</summary>
+    public static (ProxyConfiguration? Value, IReadOnlyList<ConfigurationFault> Faults) Read(IConfiguration configuration)
+    {
+        var values = ConfigurationValues.Of(configuration);
+        var faults = new List<ConfigurationFault>(values.Faults);
+        var defaults = values.Overrides("Defaults", SettingKeys.All);
+        var read = new ProxyConfiguration
+        {
+            Listen = ReadListeners(values, faults),
+            Routing = new RoutingConfiguration(
+                values.Get(ConfigurationKeys.RoutingDomain)!.ToLowerInvariant(),
+                values.Get(ConfigurationKeys.RoutingPathPrefix),
+                values.Get(ConfigurationKeys.RoutingDefaultService)),
+            Registry = new RegistryConfiguration(
+                values.Get(ConfigurationKeys.RegistryStore)!.Value,
+                values.Get(ConfigurationKeys.RegistryPath)!,
+                values.Get(ConfigurationKeys.RegistryRemoveAfter),
+                values.Get(ConfigurationKeys.RegistryAllowedNetworks)),
+            ApiKeys = ReadApiKeys(values, faults),
+            Mqtt = ReadMqtt(values, faults),
+            Defaults = defaults,
+            Services = ReadServices(values, defaults, faults),
+            Shutdown = new ShutdownConfiguration(values.Get(ConfigurationKeys.ShutdownGrace), values.Get(ConfigurationKeys.ShutdownTimeout)),
+            ForwardedTrusted = values.Get(ConfigurationKeys.ForwardedTrusted),
+            Metrics = new MetricsConfiguration(values.Get(ConfigurationKeys.MetricsPerInstance), values.Get(ConfigurationKeys.MetricsPublic)),
+            Logging = ReadLogging(values),
+            OtlpEndpoint = values.Get(ConfigurationKeys.OtlpEndpoint),
+            ForwardingHttp1 = values.Get(ConfigurationKeys.ForwardingHttp1)!.Value,
+            Fingerprint = ConfigurationFingerprint.Of(values),
+        };
+        if (values.Names("Management:ApiKeys").Count == 0)
+            faults.AddRange(OpenManagementFaults(read));
+        return faults.Count == 0 ? (read, faults) : (null, faults);
+    }
+
+    /// <summary>Without a key, management is open to whoever reaches it, and so it must be this machine only.</summary>
+    public static IEnumerable<ConfigurationFault> OpenManagementFaults(ProxyConfiguration configuration)
+    {
+        if (!configuration.ApiKeys.IsEmpty)
+            yield break;
+        foreach (var address in configuration.Listen.Management.Where(address => !address.IsLoopback))
+        {
+            yield return new ConfigurationFault(ConfigurationKeys.ListenManagement.Path,
+                $"{address} can be reached from other machines and there is no API key: listen on 127.0.0.1, [::1] or localhost, "
+                + "or add a key under Management:ApiKeys:{name} (Key or KeySha256, and Scopes)");
+        }
+    }
+
+    private static ListenConfiguration ReadListeners(ConfigurationValues values, List<ConfigurationFault> faults)
+    {
+        var listen = new ListenConfiguration(values.Get(ConfigurationKeys.ListenProxy), values.Get(ConfigurationKeys.ListenManagement));
+        var all = listen.Proxy.Select(address => (ConfigurationKeys.ListenProxy.Path, Address: address))
+            .Concat(listen.Management.Select(address => (ConfigurationKeys.ListenManagement.Path, Address: address)))
+            .ToList();
+        for (var later = 1; later < all.Count; later++)
+        {
+            for (var earlier = 0; earlier < later; earlier++)
+            {
+                if (all[earlier].Address.CollidesWith(all[later].Address))
+                    faults.Add(new ConfigurationFault(all[later].Path,
+                        $"{all[later].Address} collides with {all[earlier].Address} of {all[earlier].Path}"));
+            }
+        }
+
+        return listen;
+    }
+
+    private static ImmutableArray<ApiKey> ReadApiKeys(ConfigurationValues values, List<ConfigurationFault> faults)
+    {
+        var keys = ImmutableArray.CreateBuilder<ApiKey>();
+        foreach (var name in values.Names("Management:ApiKeys"))
+        {
+            var path = $"Management:ApiKeys:{name}";
+            var (hasText, hasHash) = (values.IsGiven(path + ":Key"), values.IsGiven(path + ":KeySha256"));
+            if (hasText == hasHash)
+                faults.Add(new ConfigurationFault(path, hasText ? "takes Key or KeySha256, not both" : "needs Key or KeySha256"));
+            if (!values.IsGiven(path + ":Scopes"))
+                faults.Add(new ConfigurationFault(path + ":Scopes", "must be given: " + ConfigurationKeys.ApiKeyScopes.Codec.Rule));
+
+            var text = values.Get(ConfigurationKeys.ApiKeyText, name);
+            var hash = values.Get(ConfigurationKeys.ApiKeySha256, name);
+            var atFault = values.Faults.Any(fault => fault.Key.StartsWith(path + ":Key", StringComparison.OrdinalIgnoreCase));
+            if (hasText != hasHash && text is null && hash is null && !atFault)
+                faults.Add(new ConfigurationFault(path, "needs Key or KeySha256; the one that is given is blank"));
+            if (text is null && hash is null)
+                continue;
+            ImmutableArray<byte> sha256 = [.. text is null ? Convert.FromHexString(hash!) : SHA256.HashData(Encoding.UTF8.GetBytes(text))];
+            if (keys.FirstOrDefault(other => other.KeySha256.AsSpan().SequenceEqual(sha256.AsSpan())) is { } same)
+                faults.Add(new ConfigurationFault(path, $"is the same key as Management:ApiKeys:{same.Name}"));
+
+            var scopes = values.Get(ConfigurationKeys.ApiKeyScopes, name).Aggregate(ApiScopes.None, (all, word) => all | word switch
+            {
+                "read" => ApiScopes.Read,
+                "register" => ApiScopes.Register,
+                _ => ApiScopes.Admin,
+            });
+            keys.Add(new ApiKey(name, sha256, scopes, values.TryGet(ConfigurationKeys.ApiKeyServices, out var services, name)
+                ? services.ToImmutableSortedSet(StringComparer.Ordinal)
+                : null));
+        }
+
+        return keys.ToImmutable();
+    }
+
+    private static MqttConfiguration ReadMqtt(ConfigurationValues values, List<ConfigurationFault> faults)
+    {
+        var tls = new MqttTlsConfiguration(
+            values.Get(ConfigurationKeys.MqttTlsCaFile),
+            values.Get(ConfigurationKeys.MqttTlsCertificateFile),
+            values.Get(ConfigurationKeys.MqttTlsKeyFile),
+            values.Get(ConfigurationKeys.MqttTlsKeyPassword));
+        if (tls is { KeyFile: not null, CertificateFile: null })
+            faults.Add(new ConfigurationFault(ConfigurationKeys.MqttTlsKeyFile.Path, "needs Mqtt:Tls:CertificateFile as well"));
+        if (tls is { KeyPassword: not null, CertificateFile: null })
+            faults.Add(new ConfigurationFault(ConfigurationKeys.MqttTlsKeyPassword.Path, "needs Mqtt:Tls:CertificateFile as well"));
+        var tlsOn = values.Get(ConfigurationKeys.MqttTlsEnabled)
+            ?? tls is not { CaFile: null, CertificateFile: null, KeyFile: null, KeyPassword: null };
+
+        var mqtt = new MqttConfiguration
+        {
+            Host = values.Get(ConfigurationKeys.MqttHost),
+            Port = values.Get(ConfigurationKeys.MqttPort),
+            Username = values.Get(ConfigurationKeys.MqttUsername),
+            Password = values.Get(ConfigurationKeys.MqttPassword),
+            ClientId = values.Get(ConfigurationKeys.MqttClientId),
+            Root = values.Get(ConfigurationKeys.MqttRoot)!,
+            Tls = tlsOn ? tls : null,
+            Addresses = values.Names("Mqtt:Addresses")
+                .Select(name => (name, Address: values.Get(ConfigurationKeys.MqttAddress, name)))
+                .Where(entry => entry.Address is not null)
+                .ToImmutableSortedDictionary(entry => entry.name, entry => entry.Address!, StringComparer.Ordinal),
+            AddressTemplate = values.Get(ConfigurationKeys.MqttAddressTemplate),
+        };
+        if (mqtt is { Password: not null, Username: null } && !values.IsGiven(ConfigurationKeys.MqttUsername.Path))
+            faults.Add(new ConfigurationFault(ConfigurationKeys.MqttPassword.Path, "needs Mqtt:Username as well"));
+        return mqtt;
+    }
+
+    private static LoggingConfiguration ReadLogging(ConfigurationValues values) => new(
+        values.Get(ConfigurationKeys.LoggingFormat)!.Value,
+        values.Get(ConfigurationKeys.LoggingAccessLog) ?? false,
+        values.Names("Logging:LogLevel")
+            .Select(category => (category, Level: values.Get(ConfigurationKeys.LoggingLevel, category)))
+            .Where(entry => entry.Level is not null)
+            .ToImmutableSortedDictionary(entry => entry.category, entry => entry.Level!.Value, StringComparer.OrdinalIgnoreCase));
+}

@@ -1,0 +1,89 @@
+using System.Text.RegularExpressions;
+using Alicia.Proxy.Configuration;
+using Alicia.Proxy.Forwarding;
+using Alicia.Proxy.Registry;
+using Alicia.Proxy.Registry.Changes;
+using Alicia.Proxy.Registry.Validation;
+using Alicia.Proxy.Storage;
+
+namespace Alicia.Proxy.Hosting;
+
+/// <summary>Puts a configuration into force: at start and at each reload, through the same door, as a whole or not at all.</summary>
+internal sealed partial class ConfigurationInForce(ServiceRegistry registry, ForwardingOptions forwarding)
+{
+    /// <summary>Lays the configuration over the registry; the rest follows only when the registry accepts.</summary>
+    /// <returns>What the registry finds at fault, by configuration key; empty when it is in force.</returns>
+    public async Task<IReadOnlyList<ConfigurationFault>> ApplyAsync(ProxyConfiguration configuration, CancellationToken cancellation)
+    {
+        var result = await registry.SubmitAsync(ChangeOf(configuration), cancellation);
+        if (result.Rejection is { } rejection)
+            return Faults(rejection);
+        forwarding.Trusted = configuration.ForwardedTrusted;
+        return [];
+    }
+
+    /// <summary>What the registry would find at fault in a fresh start with an empty store.</summary>
+    public static IReadOnlyList<ConfigurationFault> Check(ProxyConfiguration configuration, TimeProvider time)
+    {
+        var draft = new RegistryDraft(RegistrySnapshot.Empty, time.GetUtcNow());
+        return ChangeOf(configuration).Apply(draft).Rejection is { } rejection ? Faults(rejection) : [];
+    }
+
+    private static ApplyConfiguration ChangeOf(ProxyConfiguration configuration) => new(
+        new RegistryRules
+        {
+            Defaults = configuration.Defaults,
+            AllowedNetworks = configuration.Registry.AllowedNetworks,
+            Domain = configuration.Routing.Domain,
+            PathPrefix = configuration.Routing.PathPrefix,
+            DefaultService = configuration.Routing.DefaultService,
+        },
+        [.. configuration.Services.Select(ServiceOf)]);
+
+    private static StaticService ServiceOf(ServiceConfiguration service) => new(
+        service.Name,
+        service.Settings,
+        service.Routes?.Select(r => new RouteRequest(r.Route.Hosts, r.Route.Path, r.Route.StripPrefix)).ToArray(),
+        [.. service.Instances.Select(i => new RegistrationRequest
+        {
+            InstanceId = i.InstanceId,
+            Host = i.Host,
+            Port = i.Port,
+            Scheme = i.Scheme,
+            Protocol = i.Protocol is { } protocol ? InstanceRules.WireName(protocol) : null,
+            Weight = i.Weight,
+            MaxConnections = i.MaxConnections,
+            HealthCheck = i.HealthCheck,
+            Metadata = i.Metadata,
+        })]);
+
+    private static ConfigurationFault[] Faults(Rejection rejection) => rejection.Errors is { } errors
+        ? [.. errors.SelectMany(e => e.Value.Select(message => new ConfigurationFault(KeyOf(e.Key), message)))]
+        : [new ConfigurationFault("Registry", rejection.Detail)];
+
+    /// <summary>The registry speaks of <c>Routes[0].strip_prefix</c>; configuration calls that <c>Routes:0:StripPrefix</c>.</summary>
+    private static string KeyOf(string field)
+    {
+        var parts = IndexPattern().Replace(field, ":$1").Split(':', '.');
+        return string.Join(':', parts.Select((part, i) => i < 2 ? part : Pascal(part)));
+    }
+
+    private static string Pascal(string snake) =>
+        string.Concat(snake.Split('_').Select(word => word.Length == 0 ? word : char.ToUpperInvariant(word[0]) + word[1..]));
+
+    [GeneratedRegex(@"\[(\d+)\]", RegexOptions.CultureInvariant)]
+    private static partial Regex IndexPattern();
+}
+
+internal static class StoreServices
+{
+    /// <summary>Adds the registry and the store that configuration names.</summary>
+    public static IServiceCollection AddRegistry(this IServiceCollection services, RegistryConfiguration configuration)
+    {
+        if (configuration.Store == RegistryStore.Memory)
+            services.AddSingleton<IRegistryStore, MemoryRegistryStore>();
+        else
+            services.AddSingleton<IRegistryStore>(s => new SqliteRegistryStore(configuration.Path, s.GetRequiredService<ILogger<SqliteRegistryStore>>()));
+        return services.AddSingleton<ServiceRegistry>().AddSingleton<ConfigurationInForce>();
+    }
+}

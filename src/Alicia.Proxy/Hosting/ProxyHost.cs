@@ -1,0 +1,149 @@
+using Alicia.Proxy.Api;
+using Alicia.Proxy.Balancing;
+using Alicia.Proxy.Configuration;
+using Alicia.Proxy.Connections;
+using Alicia.Proxy.Draining;
+using Alicia.Proxy.Forwarding;
+using Alicia.Proxy.Live;
+using Alicia.Proxy.Registry;
+using Alicia.Proxy.Routing;
+using Alicia.Proxy.Telemetry;
+
+namespace Alicia.Proxy.Hosting;
+
+/// <summary>A fault that keeps the proxy from starting: what to print and what to exit with.</summary>
+internal sealed class StartException(int exitCode, string message) : Exception(message)
+{
+    public int ExitCode { get; } = exitCode;
+}
+
+/// <summary>
+/// One proxy in this process, from configuration to open listeners and back. The order is fixed: the registry is loaded and routed by before the first
+/// connection is accepted, and the listeners close before the registry does.
+/// </summary>
+internal sealed class ProxyHost : IAsyncDisposable
+{
+    private readonly IHost _host;
+    private readonly Listeners _listeners;
+
+    private ProxyHost(IHost host, Listeners listeners) => (_host, _listeners) = (host, listeners);
+
+    /// <summary>Where the listeners are bound: <c>proxy</c> or <c>management</c>, and a URL.</summary>
+    public IEnumerable<(string Plane, string Url)> Bound => _listeners.Bound;
+
+    public IServiceProvider Services => _host.Services;
+
+    /// <summary>Builds and starts a proxy.</summary>
+    /// <exception cref="StartException">It cannot start; the message says why.</exception>
+    public static async Task<ProxyHost> StartAsync(ConfigurationLoader loader, ConfigurationLoad load, CancellationToken cancellation)
+    {
+        var configuration = load.Value!;
+        var listeners = new Listeners(configuration.Listen);
+        var host = Build(loader, load, configuration, listeners);
+        var proxy = new ProxyHost(host, listeners);
+        try
+        {
+            await proxy.StartAsync(configuration, cancellation);
+            return proxy;
+        }
+        catch
+        {
+            await proxy.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Stops in order: not ready but accepting for the grace period, then no new connections while requests finish, then the registry.</summary>
+    /// <param name="hurry">Ends the grace period early.</param>
+    public async Task StopAsync(CancellationToken hurry)
+    {
+        _host.Services.GetRequiredService<Readiness>().Leaving();
+        var shutdown = _host.Services.GetRequiredService<CurrentConfiguration>().Value.Shutdown;
+        if (shutdown.Grace > TimeSpan.Zero)
+        {
+            try
+            {
+                await Task.Delay(shutdown.Grace, _host.Services.GetRequiredService<TimeProvider>(), hurry);
+            }
+            catch (OperationCanceledException)
+            {
+                // Told twice.
+            }
+        }
+
+        using var timeout = new CancellationTokenSource(shutdown.Timeout);
+        await _host.StopAsync(timeout.Token);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_host is IAsyncDisposable disposable)
+            await disposable.DisposeAsync();
+        else
+            _host.Dispose();
+    }
+
+    private static IHost Build(ConfigurationLoader loader, ConfigurationLoad load, ProxyConfiguration configuration, Listeners listeners) => new HostBuilder()
+        .ConfigureServices(services =>
+        {
+            services.AddSingleton(TimeProvider.System);
+            services.AddSingleton(new CurrentConfiguration(configuration));
+            services.AddProxyLogging(configuration.Logging);
+            services.AddSingleton<LiveTable>().AddSingleton<ProcessClock>().AddHostedService<RecentWindowTicker>();
+            services.AddRegistry(configuration.Registry);
+            services.AddUpstreamConnections();
+            services.AddBalancing();
+            services.AddRouting();
+            services.AddProxyRouting();
+            services.AddForwarding();
+            services.AddSingleton<Departures>();
+            services.AddManagement();
+            services.AddHostedService(s => new ConfigurationWatcher(loader, s.GetRequiredService<CurrentConfiguration>(), load.Stamps,
+                s.GetRequiredService<ConfigurationInForce>().ApplyAsync, TimeProvider.System, s.GetRequiredService<ILogger<ConfigurationWatcher>>()));
+            // A stop waits as long as StopAsync says, and no longer.
+            services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromMinutes(5));
+        })
+        .ConfigureWebHost(web => web
+            .UseKestrel(listeners.Configure)
+            .Configure(app =>
+            {
+                app.MapWhen(Listeners.IsManagement, management => management.UseManagement());
+                app.UseDataPlane();
+                // YARP has its first configuration now and the listeners are not open yet: the moment to route by the registry.
+                app.ApplicationServices.GetRequiredService<SnapshotPublisher>().StartAsync().GetAwaiter().GetResult();
+            }))
+        .Build();
+
+    private async Task StartAsync(ProxyConfiguration configuration, CancellationToken cancellation)
+    {
+        var services = _host.Services;
+        var registry = services.GetRequiredService<ServiceRegistry>();
+        var publisher = services.GetRequiredService<SnapshotPublisher>();
+        var departures = services.GetRequiredService<Departures>();
+        publisher.Departing = departures.Begin;
+        publisher.Departed = departures.Forget;
+        try
+        {
+            await registry.LoadAsync(cancellation);
+        }
+        catch (Storage.RegistryStoreException e)
+        {
+            throw new StartException(ExitCodes.Store, e.Message);
+        }
+
+        var faults = await services.GetRequiredService<ConfigurationInForce>().ApplyAsync(configuration, cancellation);
+        if (faults.Count > 0)
+            throw new StartException(ExitCodes.Configuration, string.Join('\n', faults));
+        try
+        {
+            await _host.StartAsync(cancellation);
+        }
+        catch (IOException e)
+        {
+            // Kestrel's words name the address and the reason: in use, not permitted, not ours.
+            throw new StartException(ExitCodes.Failure, e.Message);
+        }
+
+        services.GetRequiredService<Readiness>().Started();
+    }
+}

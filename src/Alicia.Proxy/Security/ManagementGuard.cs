@@ -1,0 +1,90 @@
+using System.Net;
+using System.Security.Cryptography;
+using System.Text;
+using Alicia.Proxy.Configuration;
+
+namespace Alicia.Proxy.Security;
+
+/// <summary>A refused management request: status, one sentence, and whether to ask for a key.</summary>
+internal readonly record struct Refusal(int Status, string Detail, bool Challenge = false);
+
+/// <summary>
+/// Decides who may use the management listener: with keys, whoever brings one with the right scope; without any, only programs on this machine that address it
+/// by a loopback name. Browsers are kept out of both by Origin and media type.
+/// </summary>
+internal sealed class ManagementGuard(CurrentConfiguration configuration)
+{
+    /// <summary>Longest credential that is hashed; real keys are far shorter.</summary>
+    private const int MaxCredential = 1024;
+
+    /// <summary>Checks a request for an endpoint.</summary>
+    /// <param name="context">The request, routed.</param>
+    /// <param name="service">Service that the route names, or null.</param>
+    /// <returns>Null when the request may pass.</returns>
+    public Refusal? Check(HttpContext context, string? service)
+    {
+        var request = context.Request;
+        var keys = configuration.Value.ApiKeys;
+        if (keys.IsEmpty && !IsLoopbackHost(request.Host.Host))
+            return new Refusal(StatusCodes.Status403Forbidden, "Without API keys, management answers only to loopback host names (localhost, 127.0.0.1, [::1]).");
+        if (request.Headers.Origin is { Count: > 0 } origin && !IsOwnOrigin(origin.ToString(), request))
+            return new Refusal(StatusCodes.Status403Forbidden, "Requests from pages of another origin are refused.");
+
+        var endpoint = context.GetEndpoint();
+        var scope = endpoint?.Metadata.GetMetadata<RequiredScope>()?.Scope;
+        if (!keys.IsEmpty && scope != ApiScopes.None && CheckKey(request, keys, scope, service) is { } refusal)
+            return refusal;
+        if (endpoint?.Metadata.GetMetadata<AnyBody>() is null && HasBody(request) && !IsJson(request.ContentType))
+            return new Refusal(StatusCodes.Status415UnsupportedMediaType, "The body must be application/json.");
+        return null;
+    }
+
+    private static Refusal? CheckKey(HttpRequest request, IReadOnlyList<ApiKey> keys, ApiScopes? scope, string? service)
+    {
+        const string Bearer = "Bearer ";
+        var authorization = request.Headers.Authorization.ToString();
+        if (!authorization.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase))
+            return new Refusal(StatusCodes.Status401Unauthorized, "An API key is required: Authorization: Bearer <key>.", Challenge: true);
+        var credential = authorization[Bearer.Length..].Trim();
+        if (credential.Length > MaxCredential || Find(keys, credential) is not { } key)
+            return new Refusal(StatusCodes.Status401Unauthorized, "The API key is not valid.", Challenge: true);
+        if (scope is { } needed && (key.Scopes & needed) == 0)
+            return new Refusal(StatusCodes.Status403Forbidden, $"The API key '{key.Name}' does not have the scope {needed.ToString().ToLowerInvariant()}.");
+        if (key.Services is { } services && service is not null && !services.Contains(service))
+            return new Refusal(StatusCodes.Status403Forbidden, $"The API key '{key.Name}' is not good for service '{service}'.");
+        if (key.Services is not null && service is null && scope is not (null or ApiScopes.Read))
+            return new Refusal(StatusCodes.Status403Forbidden, $"The API key '{key.Name}' is good for some services only.");
+        return null;
+    }
+
+    /// <summary>Compares hashes in constant time, and all of them, so that timing tells nothing about keys.</summary>
+    private static ApiKey? Find(IReadOnlyList<ApiKey> keys, string credential)
+    {
+        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
+        SHA256.HashData(Encoding.UTF8.GetBytes(credential), hash);
+        ApiKey? found = null;
+        foreach (var key in keys)
+        {
+            if (CryptographicOperations.FixedTimeEquals(hash, key.KeySha256.AsSpan()))
+                found = key;
+        }
+
+        return found;
+    }
+
+    private static bool IsLoopbackHost(string host) =>
+        host.Equals("localhost", StringComparison.OrdinalIgnoreCase)
+        || (IPAddress.TryParse(host.Trim('[', ']'), out var address) && IPAddress.IsLoopback(address));
+
+    private static bool IsOwnOrigin(string origin, HttpRequest request) =>
+        origin.Equals($"{request.Scheme}://{request.Host.Value}", StringComparison.OrdinalIgnoreCase);
+
+    private static bool HasBody(HttpRequest request) =>
+        request.ContentLength > 0 || (request.ContentLength is null
+            && request.HttpContext.Features.Get<Microsoft.AspNetCore.Http.Features.IHttpRequestBodyDetectionFeature>()?.CanHaveBody == true);
+
+    private static bool IsJson(string? contentType) =>
+        Microsoft.Net.Http.Headers.MediaTypeHeaderValue.TryParse(contentType, out var type)
+        && type.MediaType.Equals("application/json", StringComparison.OrdinalIgnoreCase)
+        && (!type.Charset.HasValue || type.Charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase) || type.Charset.Equals("\"utf-8\"", StringComparison.OrdinalIgnoreCase));
+}

@@ -1,0 +1,66 @@
+using Alicia.Proxy.Configuration;
+using Microsoft.Extensions.Options;
+using Microsoft.Extensions.Primitives;
+using Serilog;
+using Serilog.Formatting.Compact;
+using Serilog.Formatting.Display;
+
+namespace Alicia.Proxy.Telemetry;
+
+/// <summary>
+/// Logs to standard error, for people or as JSON lines. Levels by category follow configuration while the proxy runs; which categories are on is decided before
+/// Serilog sees anything, so that a level that is off costs a flag.
+/// </summary>
+internal static class ProxyLogging
+{
+    public static IServiceCollection AddProxyLogging(this IServiceCollection services, LoggingConfiguration configuration)
+    {
+        var logger = new LoggerConfiguration()
+            .MinimumLevel.Verbose()
+            .Enrich.FromLogContext()
+            .WriteTo.Console(
+                configuration.Format == LogFormat.Json
+                    ? new RenderedCompactJsonFormatter()
+                    : new MessageTemplateTextFormatter("{Timestamp:HH:mm:ss.fff} {Level:u3} {SourceContext}: {Message:lj}{NewLine}{Exception}",
+                        System.Globalization.CultureInfo.InvariantCulture),
+                standardErrorFromLevel: Serilog.Events.LogEventLevel.Verbose)
+            .CreateLogger();
+        services.AddLogging(logging => logging.AddSerilog(logger, dispose: true));
+        services.AddSingleton<LevelFilters>();
+        services.AddSingleton<IConfigureOptions<LoggerFilterOptions>>(s => s.GetRequiredService<LevelFilters>());
+        services.AddSingleton<IOptionsChangeTokenSource<LoggerFilterOptions>>(s => s.GetRequiredService<LevelFilters>());
+        return services;
+    }
+}
+
+/// <summary>Turns <c>Logging:LogLevel</c> into filters, again after each change of configuration.</summary>
+internal sealed class LevelFilters : IConfigureOptions<LoggerFilterOptions>, IOptionsChangeTokenSource<LoggerFilterOptions>
+{
+    /// <summary>What is said when configuration is silent: our own lines, and of the framework only trouble.</summary>
+    private static readonly (string? Category, LogLevel Level)[] Defaults =
+    [
+        (null, LogLevel.Information),
+        ("Microsoft", LogLevel.Warning),
+        ("System", LogLevel.Warning),
+        ("Yarp", LogLevel.Warning),
+        // Even at Critical the hosting logger makes an Activity for each request.
+        ("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None),
+    ];
+
+    private readonly CurrentConfiguration _configuration;
+
+    public LevelFilters(CurrentConfiguration configuration) => _configuration = configuration;
+
+    public string? Name => Options.DefaultName;
+
+    public void Configure(LoggerFilterOptions options)
+    {
+        options.Rules.Clear();
+        foreach (var (category, level) in Defaults)
+            options.Rules.Add(new LoggerFilterRule(null, category, level, null));
+        foreach (var (category, level) in _configuration.Value.Logging.Levels)
+            options.Rules.Add(new LoggerFilterRule(null, category == "Default" ? null : category, level, null));
+    }
+
+    public IChangeToken GetChangeToken() => _configuration.ChangeToken;
+}
