@@ -24,12 +24,12 @@ public sealed class OutcomeTests
     [InlineData(ForwarderError.UpgradeRequestCanceled, "Caller", null)]
     [InlineData(ForwarderError.UpgradeRequestClient, "Caller", null)]
     [InlineData(ForwarderError.UpgradeResponseCanceled, "Caller", null)]
-    [InlineData(ForwarderError.UpgradeResponseClient, "Caller", null)]
+    [InlineData(ForwarderError.UpgradeResponseClient, "Instance", "http_upgrade_failed")]
     [InlineData(ForwarderError.UpgradeActivityTimeout, "Caller", null)]
     [InlineData(ForwarderError.NoAvailableDestinations, "Proxy", "proxy_internal_error")]
     public void Every_error_of_the_forwarder_is_somebodys(ForwarderError error, string side, string? type)
     {
-        var outcome = Outcome.Of(error, null, new DefaultHttpContext());
+        var outcome = Outcome.Of(error, null, new DefaultHttpContext(), deadlinePassed: false);
         (outcome.Side.ToString(), outcome.Error?.Type).Should().Be((side, type));
     }
 
@@ -63,7 +63,7 @@ public sealed class OutcomeTests
         {
             foreach (var error in new[] { ForwarderError.Request, ForwarderError.RequestTimedOut })
             {
-                var outcome = Outcome.Of(error, one, new DefaultHttpContext());
+                var outcome = Outcome.Of(error, one, new DefaultHttpContext(), deadlinePassed: false);
                 (outcome.Side, outcome.Error!.Status, outcome.Error.Type).Should().Be((FaultSide.Instance, status, type));
             }
         }
@@ -83,7 +83,7 @@ public sealed class OutcomeTests
     [InlineData(HttpRequestError.Unknown, "connection_terminated")]
     public void What_the_HTTP_client_reports_is_told_as_what_it_was(HttpRequestError error, string type)
     {
-        var outcome = Outcome.Of(ForwarderError.Request, new HttpRequestException(error, "x"), new DefaultHttpContext());
+        var outcome = Outcome.Of(ForwarderError.Request, new HttpRequestException(error, "x"), new DefaultHttpContext(), deadlinePassed: false);
         (outcome.Side, outcome.Error!.Type).Should().Be((FaultSide.Instance, type));
     }
 
@@ -91,14 +91,21 @@ public sealed class OutcomeTests
     [InlineData(413)]
     [InlineData(408)]
     public void A_body_that_could_not_be_read_keeps_the_servers_status(int status) =>
-        Outcome.Of(ForwarderError.RequestBodyClient, new IOException("x", new BadHttpRequestException("too large", status)), new DefaultHttpContext())
+        Outcome.Of(ForwarderError.RequestBodyClient, new IOException("x", new BadHttpRequestException("too large", status)), new DefaultHttpContext(), deadlinePassed: false)
             .Error!.Status.Should().Be(status);
+
+    [Fact]
+    public void When_the_deadline_has_passed_the_instance_was_too_slow_whatever_broke_then()
+    {
+        foreach (var error in Enum.GetValues<ForwarderError>())
+            Outcome.Of(error, null, new DefaultHttpContext(), deadlinePassed: true).Should().Be(new Outcome(FaultSide.Instance, ProxyError.ResponseTimeout));
+    }
 
     [Fact]
     public void When_the_caller_has_gone_it_is_nobody_elses_fault_and_there_is_nobody_to_tell()
     {
         var gone = new DefaultHttpContext { RequestAborted = new CancellationToken(canceled: true) };
         foreach (var error in Enum.GetValues<ForwarderError>())
-            Outcome.Of(error, new UpstreamConnectException(ConnectFailure.Refused, "no"), gone).Should().Be(new Outcome(FaultSide.Caller, null));
+            Outcome.Of(error, new UpstreamConnectException(ConnectFailure.Refused, "no"), gone, deadlinePassed: true).Should().Be(new Outcome(FaultSide.Caller, null));
     }
 }
