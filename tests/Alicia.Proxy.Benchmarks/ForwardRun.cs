@@ -18,6 +18,7 @@ internal sealed class ForwardRun : IAsyncDisposable
     private readonly List<IAsyncDisposable> _running = [];
     private readonly List<Lane> _lanes = [];
     private readonly CancellationToken _interrupted;
+    private double _allocated;
 
     private ForwardRun(VerbOptions options, CancellationToken interrupted)
     {
@@ -73,6 +74,7 @@ internal sealed class ForwardRun : IAsyncDisposable
             _lanes.Add(new Lane(peer, started.Port, started.Process.Id));
         }
 
+        _allocated = await AllocatedPerRequestAsync(directory, generator, backendPort);
         var warmUp = _options.Number("warm-up", 8, 1, 600);
         foreach (var lane in _lanes)
         {
@@ -96,6 +98,25 @@ internal sealed class ForwardRun : IAsyncDisposable
         }
 
         return _lanes.Where(l => l.ProcessId is not null).ToDictionary(l => l.Name, l => ProcessFigures.ResidentMiB(l.ProcessId!.Value));
+    }
+
+    /// <returns>Bytes, once the code is warm. Independent of the machine's load, and so measured once.</returns>
+    private async Task<double> AllocatedPerRequestAsync(string directory, ChildProcess generator, int backendPort)
+    {
+        await Console.Out.WriteLineAsync("… counting allocations");
+        await using var proxy = await ProxyProcess.StartCountedAsync(Directory.CreateDirectory(Path.Combine(directory, "counted")).FullName, _options.All("set"));
+        await RegisterAsync(proxy, backendPort);
+        var lane = new Lane("counted", proxy.Data.Port, proxy.Id);
+        await lane.RunAsync(generator, round: -1, _connections.Max(), seconds: 2);
+        var before = await proxy.AllocatedBytesAsync();
+        await lane.RunAsync(generator, round: 0, _connections.Max(), seconds: 2);
+        return (await proxy.AllocatedBytesAsync() - before) / (double)lane.Rounds[0].Load.Requests;
+    }
+
+    private async Task RegisterAsync(ProxyProcess proxy, int backendPort)
+    {
+        for (var i = 0; i < _instances; i++)
+            await proxy.RegisterAsync(Names.Service(0), Names.Instance(i), backendPort, maxConnections: 1000);
     }
 
     private IEnumerable<Variant> Variants() =>
@@ -124,8 +145,7 @@ internal sealed class ForwardRun : IAsyncDisposable
         var own = Directory.CreateDirectory(Path.Combine(directory, variant.Name)).FullName;
         var (proxy, _) = await ProxyProcess.StartAsync(_options.Text("proxy") ?? Programs.Proxy, own, _options.All("set"), variant.Environment);
         _running.Add(proxy);
-        for (var i = 0; i < _instances; i++)
-            await proxy.RegisterAsync(Names.Service(0), Names.Instance(i), backendPort, maxConnections: 1000);
+        await RegisterAsync(proxy, backendPort);
         _lanes.Add(new Lane(variant.Name, proxy.Data.Port, proxy.Id));
     }
 
@@ -142,7 +162,9 @@ internal sealed class ForwardRun : IAsyncDisposable
                 _lanes.Select(l => Row(l, connections)));
         }
 
-        report.Section("Resident memory at the end");
+        report.Section("Memory");
+        report.Line("");
+        report.Line(string.Create(CultureInfo.InvariantCulture, $"The proxy allocates {_allocated:#,0} bytes per request. Resident at the end:"));
         report.Table(["lane", "MiB"], memory.Select(m => (IReadOnlyList<string>)[m.Key, Samples.Text(m.Value, "0")]));
         report.Section("Variants");
         report.Table(["lane", "environment"], Variants().Select(v => (IReadOnlyList<string>)

@@ -40,6 +40,8 @@ try
             return await LoadBackend.RunAsync(rest);
         case LoadGenerator.Verb:
             return await LoadGenerator.RunAsync();
+        case CountedProxy.Verb:
+            return await CountedProxy.RunAsync(rest);
         default:
             await Console.Error.WriteLineAsync(Usage);
             return 2;

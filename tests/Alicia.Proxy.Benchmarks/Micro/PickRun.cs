@@ -27,7 +27,8 @@ internal static class PickRun
         try
         {
             var job = Job.Default
-                .WithWarmupCount(5)
+                // Long enough for the last tier of the JIT, which waits for a quiet tenth of a second.
+                .WithWarmupCount(10)
                 .WithIterationCount(options.Number("iterations", 15, 3, 100))
                 .WithIterationTime(TimeInterval.FromMilliseconds(options.Number("iteration-ms", 200, 10, 5000)));
             var config = ManualConfig.CreateEmpty()

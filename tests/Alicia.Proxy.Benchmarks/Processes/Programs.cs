@@ -1,6 +1,6 @@
-using Alicia.Proxy.Benchmarks.Load;
 using System.Globalization;
 using System.Text.Json;
+using Alicia.Proxy.Benchmarks.Load;
 
 namespace Alicia.Proxy.Benchmarks.Processes;
 
@@ -21,7 +21,8 @@ internal static class Programs
     public static string Proxy { get; } = Path.GetFullPath(
         $"../../../../../src/Alicia.Proxy/bin/{_output.Parent!.Name}/{_output.Name}/Alicia.Proxy.dll", _output.FullName);
 
-    private static string Self => Path.Combine(_output.FullName, "Alicia.Proxy.Benchmarks.dll");
+    /// <summary>This program.</summary>
+    public static string Self => Path.Combine(_output.FullName, "Alicia.Proxy.Benchmarks.dll");
 
     /// <summary>A program in PATH or where only root has one, or null.</summary>
     public static string? Find(string name) => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':', StringSplitOptions.RemoveEmptyEntries)

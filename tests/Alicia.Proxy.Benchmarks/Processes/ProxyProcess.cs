@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json;
+using Alicia.Proxy.Benchmarks.Load;
 
 namespace Alicia.Proxy.Benchmarks.Processes;
 
@@ -39,15 +40,23 @@ internal sealed class ProxyProcess : IAsyncDisposable
     /// <param name="settings"><c>Section:Key=VALUE</c>.</param>
     /// <param name="environment">Runtime settings.</param>
     /// <param name="routedHost">Host of a request that shows that routing works, or null for none.</param>
-    public static async Task<(ProxyProcess Proxy, StartTimes Times)> StartAsync(
-        string program, string directory, IEnumerable<string> settings, IEnumerable<KeyValuePair<string, string?>>? environment = null, string? routedHost = null)
+    public static Task<(ProxyProcess Proxy, StartTimes Times)> StartAsync(
+        string program, string directory, IEnumerable<string> settings, IEnumerable<KeyValuePair<string, string?>>? environment = null, string? routedHost = null) =>
+        StartAsync([program], directory, settings, environment ?? [], routedHost);
+
+    /// <summary>Starts the proxy inside this program, where <see cref="AllocatedBytesAsync"/> works.</summary>
+    public static async Task<ProxyProcess> StartCountedAsync(string directory, IEnumerable<string> settings) =>
+        (await StartAsync([Programs.Self, CountedProxy.Verb], directory, settings, [], null)).Proxy;
+
+    private static async Task<(ProxyProcess Proxy, StartTimes Times)> StartAsync(
+        IEnumerable<string> program, string directory, IEnumerable<string> settings, IEnumerable<KeyValuePair<string, string?>> environment, string? routedHost)
     {
         var started = Stopwatch.GetTimestamp();
         var process = ChildProcess.Start(
             Programs.Dotnet,
-            [program, "--Listen:Proxy=http://127.0.0.1:0", "--Listen:Management=http://127.0.0.1:0", $"--Registry:Path={Path.Combine(directory, "registry.db")}",
+            [.. program, "--Listen:Proxy=http://127.0.0.1:0", "--Listen:Management=http://127.0.0.1:0", $"--Registry:Path={Path.Combine(directory, "registry.db")}",
                 .. settings.Select(s => "--" + s)],
-            WithoutOwn(environment ?? []),
+            WithoutOwn(environment),
             directory);
         try
         {
@@ -97,6 +106,13 @@ internal sealed class ProxyProcess : IAsyncDisposable
         await using var body = await Api.GetStreamAsync("/stats");
         using var stats = await JsonDocument.ParseAsync(body);
         return stats.RootElement.GetProperty("total_instances").GetInt32();
+    }
+
+    /// <summary>Bytes allocated on the managed heap so far.</summary>
+    public async Task<long> AllocatedBytesAsync()
+    {
+        await _process.SendAsync("");
+        return long.Parse(await _process.LineAsync(CountedProxy.Allocated), CultureInfo.InvariantCulture);
     }
 
     public Task TerminateAsync() => _process.TerminateAsync();
