@@ -38,6 +38,9 @@ internal sealed class Exchange : HttpTransformer
     /// <summary>True once an instance's response head has come.</summary>
     public bool Answered { get; private set; }
 
+    /// <summary>True when the instance cut its answer, or was silent for too long in the middle of it.</summary>
+    public bool BrokenOff { get; private set; }
+
     /// <summary>Fields that <c>POST|GET … /balance/</c> removes or adds; null on the data plane.</summary>
     public IInlineGuard? Guard { get; init; }
 
@@ -58,6 +61,13 @@ internal sealed class Exchange : HttpTransformer
         _failed = true;
         _member.Live.CountFailure();
         _upstream.Live.CountFailure();
+    }
+
+    /// <summary>The instance's answer ended before it was whole.</summary>
+    public void BreakOff()
+    {
+        BrokenOff = true;
+        Fail();
     }
 
     /// <inheritdoc/>
@@ -109,7 +119,7 @@ internal sealed class Exchange : HttpTransformer
         CopyResponseFields(httpContext, proxyResponse);
         Guard?.Amend(httpContext.Response.Headers);
         if (proxyResponse.StatusCode != HttpStatusCode.SwitchingProtocols)
-            proxyResponse.Content = new FinishingContent(proxyResponse.Content, this);
+            proxyResponse.Content = new FinishingContent(proxyResponse.Content, this, httpContext.RequestAborted);
         return ValueTask.FromResult(true);
     }
 

@@ -81,7 +81,8 @@ internal sealed partial class RequestForwarder(
     private async Task ConcludeAsync(HttpContext context, Upstream upstream, PoolMember member, Exchange exchange, ForwarderError error)
     {
         var exception = context.Features.Get<IForwarderErrorFeature>()?.Exception;
-        var outcome = Outcome.Of(error, exception, context);
+        // After a cut answer the caller's connection has been ended for it; that is not the caller going away.
+        var outcome = exchange.BrokenOff && context.Response.HasStarted ? new Outcome(FaultSide.Instance, null) : Outcome.Of(error, exception, context);
         switch (outcome.Side)
         {
             case FaultSide.Caller when outcome.Error is null:
