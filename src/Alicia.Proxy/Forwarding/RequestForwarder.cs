@@ -28,8 +28,7 @@ internal sealed partial class RequestForwarder(
             return;
         }
 
-        var state = upstream.State;
-        var admission = InstanceAdmission.TryAdmit(state, out var member);
+        var admission = InstanceAdmission.TryAdmit(upstream, out var state, out var member);
         if (admission != AdmissionResult.Admitted)
         {
             upstream.Live.CountRejection();
