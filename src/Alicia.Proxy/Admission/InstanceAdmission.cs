@@ -27,11 +27,12 @@ internal static class InstanceAdmission
     /// </summary>
     private const int PicksByPolicy = 3;
 
-    /// <summary>A change of the registry between the look at the state and the slot: more than this many in a row do not happen to one request.</summary>
+    /// <summary>Times that one request asks again because the registry changed between its look at the state and its slot; one is rare already.</summary>
     private const int MaxOvertakings = 8;
 
-    /// <summary>Reserves a slot by the state in force, asking again when a change overtakes the request: the instances that it knew may be closed, and
-    /// others open.</summary>
+    /// <summary>
+    /// Reserves a slot by the state in force, and asks again when a change overtakes the request: the instances that it knew may be closed, and others open.
+    /// </summary>
     public static AdmissionResult TryAdmit(Upstream upstream, out UpstreamState state, out PoolMember member)
     {
         for (var overtaken = 0; ; overtaken++)
