@@ -37,6 +37,9 @@ internal sealed class Exchange : HttpTransformer
         _startedAt = time.GetTimestamp();
     }
 
+    /// <summary>True when the instance cut its answer, or was silent for too long in the middle of it.</summary>
+    public bool BrokenOff { get; private set; }
+
     /// <summary>Fields that <c>POST|GET … /balance/</c> removes or adds; null on the data plane.</summary>
     public IInlineGuard? Guard { get; init; }
 
@@ -60,6 +63,13 @@ internal sealed class Exchange : HttpTransformer
         _failed = true;
         _member.Live.CountFailure();
         _upstream.Live.CountFailure();
+    }
+
+    /// <summary>The instance's answer ended before it was whole.</summary>
+    public void BreakOff()
+    {
+        BrokenOff = true;
+        Fail();
     }
 
     /// <inheritdoc/>
@@ -119,7 +129,7 @@ internal sealed class Exchange : HttpTransformer
         CopyResponseFields(httpContext, proxyResponse);
         Guard?.Amend(httpContext.Response.Headers);
         if (proxyResponse.StatusCode != HttpStatusCode.SwitchingProtocols)
-            proxyResponse.Content = new FinishingContent(proxyResponse.Content, this);
+            proxyResponse.Content = new FinishingContent(proxyResponse.Content, this, httpContext.RequestAborted);
         return ValueTask.FromResult(true);
     }
 

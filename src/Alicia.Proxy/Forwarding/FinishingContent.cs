@@ -6,14 +6,14 @@ namespace Alicia.Proxy.Forwarding;
 /// An instance's response body that ends its exchange as soon as the last byte has been read, before that byte goes to the caller. Otherwise a caller that sends its
 /// next request at once could find the slot of the answered one still taken.
 /// </summary>
-internal sealed class FinishingContent(HttpContent inner, Exchange exchange) : HttpContent
+internal sealed class FinishingContent(HttpContent inner, Exchange exchange, CancellationToken callerGone) : HttpContent
 {
     protected override Task<Stream> CreateContentReadStreamAsync() => CreateContentReadStreamAsync(CancellationToken.None);
 
     protected override async Task<Stream> CreateContentReadStreamAsync(CancellationToken cancellationToken)
     {
         var stream = await inner.ReadAsStreamAsync(cancellationToken);
-        return new FinishingStream(stream, inner.Headers.ContentLength ?? -1, exchange);
+        return new FinishingStream(stream, inner.Headers.ContentLength ?? -1, exchange, callerGone);
     }
 
     protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context) => await inner.CopyToAsync(stream, context);
@@ -31,7 +31,7 @@ internal sealed class FinishingContent(HttpContent inner, Exchange exchange) : H
         base.Dispose(disposing);
     }
 
-    private sealed class FinishingStream(Stream inner, long length, Exchange exchange) : Stream
+    private sealed class FinishingStream(Stream inner, long length, Exchange exchange, CancellationToken callerGone) : Stream
     {
         private long _left = length;
 
@@ -54,7 +54,19 @@ internal sealed class FinishingContent(HttpContent inner, Exchange exchange) : H
             var read = inner.ReadAsync(buffer, cancellationToken);
             return read.IsCompletedSuccessfully ? ValueTask.FromResult(Count(read.Result, buffer.Length)) : Awaited(read, buffer.Length);
 
-            async ValueTask<int> Awaited(ValueTask<int> pending, int size) => Count(await pending, size);
+            async ValueTask<int> Awaited(ValueTask<int> pending, int size)
+            {
+                try
+                {
+                    return Count(await pending, size);
+                }
+                catch when (!callerGone.IsCancellationRequested)
+                {
+                    // Told here, before the caller's connection is ended for it: from then on it looks as if the caller had gone.
+                    exchange.BreakOff();
+                    throw;
+                }
+            }
         }
 
         public override int Read(byte[] buffer, int offset, int count) => Count(inner.Read(buffer, offset, count), count);

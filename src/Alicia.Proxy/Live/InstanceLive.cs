@@ -90,7 +90,7 @@ internal sealed class InstanceLive(long epoch)
         set => Volatile.Write(ref _leaseRenewedAt, value);
     }
 
-    /// <summary>Takes a slot if one is free. Exact under any concurrency: the count never passes the cap, not even for a moment.</summary>
+    /// <summary>Takes a slot if one is free. Exact under any concurrency: no request goes out above the cap, and none once the instance is closed.</summary>
     public bool TryReserve()
     {
         var count = Volatile.Read(ref _hot.InFlight);
@@ -98,11 +98,18 @@ internal sealed class InstanceLive(long epoch)
         {
             var seen = Interlocked.CompareExchange(ref _hot.InFlight, count + 1, count);
             if (seen == count)
-                return true;
+                return count < Volatile.Read(ref _hot.Slots) || GiveBack();
             count = seen;
         }
 
         return false;
+
+        // The limits fell between the look and the taking. Who closed the instance may have found it idle already, and has promised that nothing comes.
+        bool GiveBack()
+        {
+            Release();
+            return false;
+        }
     }
 
     /// <summary>Gives the slot back; the last one to leave a departing instance says so.</summary>
@@ -122,7 +129,8 @@ internal sealed class InstanceLive(long epoch)
             Interlocked.Exchange(ref _onIdle, null)?.Invoke(this);
     }
 
-    private void ApplyLimits_NeedsLock() => Volatile.Write(ref _hot.Slots, _openedByHandAt is null ? _maxConnections : 0);
+    /// <summary>A full fence, like the taking of a slot: of a request and a closing that race, one sees the other.</summary>
+    private void ApplyLimits_NeedsLock() => Interlocked.Exchange(ref _hot.Slots, _openedByHandAt is null ? _maxConnections : 0);
 
     public void CountRequest() => Interlocked.Increment(ref _hot.TotalRequests);
 

@@ -175,8 +175,8 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
             // A lease is not kept on disk; after a restart it begins anew.
             if (live.LeaseRenewedAt == 0)
                 live.LeaseRenewedAt = _time.GetUtcNow().UtcTicks;
-            // No slot on what is out of rotation: a request that still holds the old pool finds it full and picks again.
-            live.MaxConnections = instance.InRotation ? service.MaxConnectionsOf(instance) : 0;
+            if (instance.InRotation)
+                live.MaxConnections = service.MaxConnectionsOf(instance);
             var endpoint = _endpoints.GetOrAdd(instance, connectTimeout);
             if (instance.InRotation && cluster is not null && cluster.Destinations.TryGetValue(DestinationIds.Of(instance.Epoch), out var destination))
                 members.Add(new PoolMember(live, endpoint, destination));
@@ -187,6 +187,13 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
         var pool = upstream.State.Pool.SameAs(members) ? upstream.State.Pool : new Pool(members);
         policy.Prepare(pool);
         upstream.State = new UpstreamState(pool, policy, service.Settings);
+
+        // No slot on what is out of rotation: a request that still holds the old pool finds it closed and asks again, by the state that is in force already.
+        foreach (var instance in service.Instances)
+        {
+            if (!instance.InRotation)
+                _lives.GetOrAdd(instance.Epoch).MaxConnections = 0;
+        }
     }
 
     private void NotifyDepartures(RegistrySnapshot snapshot)

@@ -1,5 +1,6 @@
 using Alicia.Proxy.Admission;
 using Alicia.Proxy.Balancing;
+using Alicia.Proxy.Live;
 using Alicia.Proxy.Registry.Settings;
 using static Alicia.Proxy.UnitTests.Balancing.Pools;
 
@@ -122,6 +123,62 @@ public sealed class InstanceAdmissionTests
 
         members[1].Live.InFlight.Should().Be(0);
         InstanceAdmission.TryAdmit(state, out _).Should().Be(AdmissionResult.AllFull);
+    }
+
+    [Theory]
+    [InlineData(2, 2)]
+    [InlineData(64, 2)]
+    [InlineData(64, 8)]
+    public void With_as_many_slots_as_callers_nobody_is_refused(int slots, int callers)
+    {
+        var state = State("round_robin", [.. Enumerable.Range(1, slots).Select(i => Member(i, cap: 1))]);
+        // All but one slot per caller are taken for good, so that free ones have to be looked for.
+        for (var i = 0; i < slots - callers; i++)
+            InstanceAdmission.TryAdmit(state, out _).Should().Be(AdmissionResult.Admitted);
+        var refused = 0;
+
+        Parallel.For(0, callers, new ParallelOptions { MaxDegreeOfParallelism = callers }, _ =>
+        {
+            for (var i = 0; i < 100_000; i++)
+            {
+                if (InstanceAdmission.TryAdmit(state, out var member) == AdmissionResult.Admitted)
+                    member.Live.Release();
+                else
+                    Interlocked.Increment(ref refused);
+            }
+        });
+
+        refused.Should().Be(0);
+    }
+
+    [Fact]
+    public void A_request_that_a_change_overtakes_goes_by_the_new_state()
+    {
+        var fresh = State("round_robin", Member(1, cap: 1));
+        var closed = Member(99, cap: 1);
+        var upstream = new Upstream("tts", new ServiceLive("tts"));
+        // Between the request's look at the state and its slot, the instance is replaced by another.
+        upstream.State = new UpstreamState(new Pool([closed]), new Overtaken(() =>
+        {
+            upstream.State = fresh;
+            closed.Live.MaxConnections = 0;
+        }), ServiceSettings.BuiltIn);
+
+        InstanceAdmission.TryAdmit(upstream, out var state, out var member).Should().Be(AdmissionResult.Admitted);
+
+        state.Should().BeSameAs(fresh);
+        member.Should().BeSameAs(fresh.Pool.Members[0]);
+    }
+
+    private sealed class Overtaken(Action change) : BalancingPolicy
+    {
+        public override string Name => "overtaken";
+
+        public override int Pick(Pool pool)
+        {
+            change();
+            return 0;
+        }
     }
 
     private static void Raise(ref int most, int seen)
