@@ -54,18 +54,19 @@ internal static class CommandLine
     /// <param name="whenStarted">Called when the proxy is ready; its token is cancelled when the proxy is to stop.</param>
     public static async Task<int> ServeAsync(string[] args, Func<ProxyHost, CancellationToken, Task> whenStarted)
     {
-        var loader = ConfigurationLoader.ForThisProcess(args);
+        var loader = Loader(args);
         var load = loader.Load();
         if (load.Value is null)
             return await ReportAsync(load.Faults);
 
         using var stop = new CancellationTokenSource();
         using var hurry = new CancellationTokenSource();
+        using var abandon = new CancellationTokenSource();
         void OnSignal(PosixSignalContext signal)
         {
             signal.Cancel = true;
-            // The first signal stops in order, the second skips the grace period.
-            (stop.IsCancellationRequested ? hurry : stop).Cancel();
+            // The first signal stops in order, each further one ends the wait that it finds.
+            (!stop.IsCancellationRequested ? stop : !hurry.IsCancellationRequested ? hurry : abandon).Cancel();
         }
 
         using var term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
@@ -79,7 +80,7 @@ internal static class CommandLine
             var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             await using (stop.Token.Register(stopped.SetResult))
                 await stopped.Task;
-            await proxy.StopAsync(hurry.Token);
+            await proxy.StopAsync(hurry.Token, abandon.Token);
             return ExitCodes.Success;
         }
         catch (StartException e)
@@ -95,9 +96,16 @@ internal static class CommandLine
 
     private static int Validate(string[] args)
     {
-        var load = ConfigurationLoader.ForThisProcess(args).Load();
+        var load = Loader(args).Load();
         var faults = load.Value is { } value ? ConfigurationInForce.Check(value, TimeProvider.System) : load.Faults;
         return faults.Count > 0 ? ReportAsync(faults).GetAwaiter().GetResult() : Say("The configuration is valid.");
+    }
+
+    private static ConfigurationLoader Loader(string[] args)
+    {
+        var loader = ConfigurationLoader.ForThisProcess(args);
+        loader.FurtherFaults = value => ConfigurationInForce.Check(value, TimeProvider.System);
+        return loader;
     }
 
     private static async Task<int> ReportAsync(IReadOnlyList<ConfigurationFault> faults)
