@@ -43,6 +43,7 @@ internal sealed record UpstreamState(Pool Pool, BalancingPolicy Policy, ServiceS
     {
         Version = version,
         VersionPolicy = HttpVersionPolicy.RequestVersionExact,
-        ActivityTimeout = settings.Get(SettingKeys.IdleTimeout),
+        // YARP has one timeout for all silences. Where the service wants two, the longer one here is a backstop; ExchangeDeadline keeps both.
+        ActivityTimeout = TimeSpan.FromTicks(Math.Max(settings.Get(SettingKeys.IdleTimeout).Ticks, settings.Get(SettingKeys.ResponseTimeout).Ticks)),
     };
 }

@@ -24,22 +24,24 @@ internal sealed class Exchange : HttpTransformer
     private readonly string _strippedPrefix;
     private readonly ForwardingOptions _options;
     private readonly TimeProvider _time;
+    private readonly ExchangeDeadline? _deadline;
     private readonly long _startedAt;
     private int _finished;
     private bool _failed;
 
     public Exchange(Upstream upstream, ServiceSettings settings, PoolMember member, AddressSlot slot, string target, string strippedPrefix, ForwardingOptions options,
-        TimeProvider time)
+        TimeProvider time, ExchangeDeadline? deadline)
     {
+        _deadline = deadline;
         (_upstream, _settings, _member, _slot, _target, _strippedPrefix, _options, _time) = (upstream, settings, member, slot, target, strippedPrefix, options, time);
         _startedAt = time.GetTimestamp();
     }
 
-    /// <summary>True once an instance's response head has come.</summary>
-    public bool Answered { get; private set; }
-
     /// <summary>Fields that <c>POST|GET … /balance/</c> removes or adds; null on the data plane.</summary>
     public IInlineGuard? Guard { get; init; }
+
+    /// <summary>Bytes of the response have moved.</summary>
+    public void Progress() => _deadline?.Progress();
 
     /// <summary>Gives the slot back. Called when the instance has nothing more to do for the request, and again, without effect, at the end.</summary>
     public void Finish()
@@ -77,6 +79,11 @@ internal sealed class Exchange : HttpTransformer
             Copy(proxyRequest, name, values);
         }
 
+        // The HTTP client quietly sends a request without a body again when a kept connection turns out to be closed. That is right only where twice is as good as
+        // once; a body, though empty, keeps it from doing so.
+        if (proxyRequest.Content is null && !IsIdempotent(request.Method))
+            BodilessFields.Add(proxyRequest, "Content-Length", "0");
+
         // A Content-Length beside Transfer-Encoding is a smuggling attempt or a mistake; the framing that counts is the transfer coding.
         if (request.Headers.TransferEncoding.Count > 0)
             proxyRequest.Content?.Headers.Remove("Content-Length");
@@ -98,7 +105,10 @@ internal sealed class Exchange : HttpTransformer
         if (proxyResponse is null)
             return ValueTask.FromResult(false);
 
-        Answered = true;
+        if (proxyResponse.StatusCode == HttpStatusCode.SwitchingProtocols)
+            _deadline?.Upgraded();
+        else
+            _deadline?.Answered();
         var seconds = _time.GetElapsedTime(_startedAt).TotalSeconds;
         _member.Live.RecordResponseTime(seconds);
         _upstream.Live.Recent.Record(seconds);
@@ -124,6 +134,10 @@ internal sealed class Exchange : HttpTransformer
 
         return ValueTask.CompletedTask;
     }
+
+    private static bool IsIdempotent(string method) =>
+        HttpMethods.IsGet(method) || HttpMethods.IsHead(method) || HttpMethods.IsPut(method) || HttpMethods.IsDelete(method) || HttpMethods.IsOptions(method)
+        || HttpMethods.IsTrace(method) || HttpMethods.IsConnect(method);
 
     private static void CopyResponseFields(HttpContext context, HttpResponseMessage response)
     {
@@ -171,8 +185,9 @@ internal sealed class Exchange : HttpTransformer
             : request.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values);
         if (added)
             return;
-        // The client insists that these describe a body; without one, an empty one carries them.
-        request.Content ??= new EmptyContent();
-        request.Content.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values);
+        if (request.Content is null)
+            BodilessFields.Add(request, name, values);
+        else
+            request.Content.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values);
     }
 }

@@ -78,22 +78,11 @@ internal sealed class FinishingContent(HttpContent inner, Exchange exchange) : H
         {
             if (_left > 0)
                 _left -= read;
+            exchange.Progress();
             // A zero-byte read waits for data and is no end.
             if (_left == 0 || (read == 0 && size > 0))
                 exchange.Finish();
             return read;
         }
-    }
-}
-
-/// <summary>No bytes, for requests whose fields the HTTP client accepts only beside a body.</summary>
-internal sealed class EmptyContent : HttpContent
-{
-    protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) => Task.CompletedTask;
-
-    protected override bool TryComputeLength(out long length)
-    {
-        length = 0;
-        return true;
     }
 }

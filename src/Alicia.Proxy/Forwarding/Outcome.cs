@@ -19,10 +19,12 @@ internal enum FaultSide
 /// <param name="Error">What the caller is told if the response has not begun; null when there is nobody to tell.</param>
 internal readonly record struct Outcome(FaultSide Side, ProxyError? Error)
 {
-    public static Outcome Of(ForwarderError error, Exception? exception, HttpContext context)
+    public static Outcome Of(ForwarderError error, Exception? exception, HttpContext context, bool deadlinePassed)
     {
         if (context.RequestAborted.IsCancellationRequested)
             return new Outcome(FaultSide.Caller, null);
+        if (deadlinePassed)
+            return new Outcome(FaultSide.Instance, ProxyError.ResponseTimeout);
         return error switch
         {
             ForwarderError.RequestTimedOut => new Outcome(FaultSide.Instance, Find<UpstreamConnectException>(exception) is { } c ? Of(c) : ProxyError.ResponseTimeout),
@@ -30,7 +32,11 @@ internal readonly record struct Outcome(FaultSide Side, ProxyError? Error)
             ForwarderError.RequestBodyClient => new Outcome(FaultSide.Caller,
                 ProxyError.BadRequest(Find<BadHttpRequestException>(exception)?.StatusCode ?? StatusCodes.Status400BadRequest)),
             ForwarderError.RequestCanceled or ForwarderError.RequestBodyCanceled or ForwarderError.UpgradeRequestCanceled or ForwarderError.UpgradeResponseCanceled
-                or ForwarderError.ResponseBodyClient or ForwarderError.UpgradeRequestClient or ForwarderError.UpgradeResponseClient => new Outcome(FaultSide.Caller, null),
+                or ForwarderError.ResponseBodyClient or ForwarderError.UpgradeRequestClient => new Outcome(FaultSide.Caller, null),
+            // The instance switched protocols where nobody had asked; or, once begun, the caller left.
+            ForwarderError.UpgradeResponseClient => context.Response.HasStarted
+                ? new Outcome(FaultSide.Caller, null)
+                : new Outcome(FaultSide.Instance, ProxyError.UpgradeFailed),
             ForwarderError.ResponseBodyCanceled => new Outcome(FaultSide.Instance, ProxyError.ResponseTimeout),
             ForwarderError.ResponseHeaders => new Outcome(FaultSide.Instance, ProxyError.ProtocolError),
             ForwarderError.UpgradeActivityTimeout => new Outcome(FaultSide.Caller, null),
@@ -55,7 +61,8 @@ internal readonly record struct Outcome(FaultSide Side, ProxyError? Error)
     /// <summary>Names the service and the instance that the answer is about.</summary>
     public static string Detail(string service, UpstreamEndpoint endpoint) => $"Instance '{endpoint.InstanceId}' of service '{service}'.";
 
-    private static ProxyError OfException(Exception? exception)
+    /// <summary>The answer for a failure that the HTTP client reports.</summary>
+    public static ProxyError OfException(Exception? exception)
     {
         if (Find<UpstreamConnectException>(exception) is { } connect)
             return Of(connect);

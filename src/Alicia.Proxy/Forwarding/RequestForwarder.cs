@@ -1,6 +1,8 @@
 using Alicia.Proxy.Admission;
 using Alicia.Proxy.Balancing;
 using Alicia.Proxy.Connections;
+using Alicia.Proxy.Registry;
+using Microsoft.AspNetCore.Http.Features;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace Alicia.Proxy.Forwarding;
@@ -10,7 +12,7 @@ namespace Alicia.Proxy.Forwarding;
 /// plane and by in-line balancing alike.
 /// </summary>
 internal sealed partial class RequestForwarder(
-    IHttpForwarder forwarder, UpstreamClient client, NameResolver resolver, ForwardingOptions options, TimeProvider time, ILogger<RequestForwarder> logger)
+    IHttpForwarder forwarder, UpgradeForwarder upgrades, UpstreamClient client, NameResolver resolver, ForwardingOptions options, TimeProvider time, ILogger<RequestForwarder> logger)
 {
     /// <param name="context">The request.</param>
     /// <param name="upstream">Its service.</param>
@@ -48,10 +50,25 @@ internal sealed partial class RequestForwarder(
             var slot = member.Endpoint.NextSlot() ?? await resolver.FirstAsync(member.Endpoint, context.RequestAborted);
             if (resolver.IsDue(member.Endpoint))
                 resolver.Refresh(member.Endpoint);
-            exchange = new Exchange(upstream, state.Settings, member, slot, target, strippedPrefix, options, time) { Guard = guard };
-            var error = await forwarder.SendAsync(context, slot.Prefix, client.Invoker, state.ConfigFor(member.Endpoint.Protocol), exchange);
+            if (member.Endpoint.Protocol == UpstreamProtocol.Http1 && UpgradeForwarder.Wants(context))
+            {
+                exchange = new Exchange(upstream, state.Settings, member, slot, target, strippedPrefix, options, time, null) { Guard = guard };
+                if (await upgrades.ForwardAsync(context, exchange, state.Settings) is { } outcome)
+                    await ConcludeAsync(context, upstream, member, exchange, outcome, null);
+                return;
+            }
+
+            using var deadline = ExchangeDeadline.For(state.Settings, time);
+            if (deadline is not null && context.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody == true)
+                context.Request.Body = new ProgressStream(context.Request.Body, deadline);
+            exchange = new Exchange(upstream, state.Settings, member, slot, target, strippedPrefix, options, time, deadline) { Guard = guard };
+            var error = await forwarder.SendAsync(
+                context, slot.Prefix, client.Invoker, state.ConfigFor(member.Endpoint.Protocol), exchange, deadline?.Token ?? CancellationToken.None);
             if (error != ForwarderError.None)
-                await ConcludeAsync(context, upstream, member, exchange, error);
+            {
+                var exception = context.Features.Get<IForwarderErrorFeature>()?.Exception;
+                await ConcludeAsync(context, upstream, member, exchange, Outcome.Of(error, exception, context, deadline?.Expired == true), exception);
+            }
         }
         catch (UpstreamConnectException e)
         {
@@ -78,10 +95,8 @@ internal sealed partial class RequestForwarder(
         }
     }
 
-    private async Task ConcludeAsync(HttpContext context, Upstream upstream, PoolMember member, Exchange exchange, ForwarderError error)
+    private async Task ConcludeAsync(HttpContext context, Upstream upstream, PoolMember member, Exchange exchange, Outcome outcome, Exception? exception)
     {
-        var exception = context.Features.Get<IForwarderErrorFeature>()?.Exception;
-        var outcome = Outcome.Of(error, exception, context);
         switch (outcome.Side)
         {
             case FaultSide.Caller when outcome.Error is null:
@@ -92,19 +107,21 @@ internal sealed partial class RequestForwarder(
                 LogFailed(logger, upstream.Name, member.Endpoint.InstanceId, outcome.Error?.Type ?? "cut", exception);
                 break;
             case FaultSide.Proxy:
-                LogInternal(logger, upstream.Name, error, exception);
+                LogInternal(logger, upstream.Name, exception);
                 break;
         }
 
         // The caller may come back as soon as it has the answer: the slot goes first.
         exchange.Finish();
-        if (outcome.Error is { } answer && !context.Response.HasStarted && !context.RequestAborted.IsCancellationRequested)
-            await ProxyAnswer.WriteAsync(context, answer, outcome.Side == FaultSide.Caller ? "The request body could not be read." : Outcome.Detail(upstream.Name, member.Endpoint));
+        if (outcome.Error is not { } answer || context.RequestAborted.IsCancellationRequested)
+            return;
+        if (!context.Response.HasStarted)
+            await ProxyAnswer.WriteAsync(context, answer, outcome.Side == FaultSide.Caller ? "The request could not be read." : Outcome.Detail(upstream.Name, member.Endpoint));
     }
 
     [LoggerMessage(LogLevel.Debug, "A request to instance {Instance} of {Service} failed: {Reason}")]
     private static partial void LogFailed(ILogger logger, string service, string instance, string reason, Exception? error);
 
-    [LoggerMessage(LogLevel.Error, "A request for {Service} failed inside the proxy ({Error})")]
-    private static partial void LogInternal(ILogger logger, string service, ForwarderError error, Exception? exception);
+    [LoggerMessage(LogLevel.Error, "A request for {Service} failed inside the proxy")]
+    private static partial void LogInternal(ILogger logger, string service, Exception? exception);
 }

@@ -4,7 +4,7 @@ using Alicia.Proxy.Configuration;
 
 namespace Alicia.Proxy.Hosting;
 
-/// <summary>The program's verbs: run (none), demo, validate, and the two questions every program answers.</summary>
+/// <summary>The program's verbs: run (none), demo, validate, health, and the two questions every program answers.</summary>
 internal static class CommandLine
 {
     private const string Help = """
@@ -16,6 +16,7 @@ internal static class CommandLine
           (none)     Run the proxy.
           demo       Run the proxy and three demo instances, and print requests to try.
           validate   Check the configuration, report every fault, and exit.
+          health     Ask the proxy that runs with this configuration whether it is ready; exit 0 if so.
 
         Options:
           --config FILE          A configuration file laid over config/alicia.json.
@@ -43,6 +44,9 @@ internal static class CommandLine
                 return await Demo.RunAsync(rest);
             case "validate":
                 return Validate(rest);
+            case "health":
+                var load = ConfigurationLoader.ForThisProcess(rest).Load();
+                return load.Value is { } running ? await HealthProbe.RunAsync(running) : await ReportAsync(load.Faults);
             default:
                 await Console.Error.WriteLineAsync($"Unknown verb '{verb}'; --help lists what there is.");
                 return ExitCodes.Configuration;

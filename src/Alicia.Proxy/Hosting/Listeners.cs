@@ -1,5 +1,6 @@
 using System.Text;
 using Alicia.Proxy.Configuration;
+using Alicia.Proxy.Forwarding;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace Alicia.Proxy.Hosting;
@@ -35,7 +36,7 @@ internal sealed class Listeners(ListenConfiguration configuration)
         server.Limits.Http2.MaxRequestHeaderFieldSize = MaxFieldBytes;
         server.Limits.Http2.MaxStreamsPerConnection = 256;
         // Field values are bytes; Latin-1 maps each to one character and back.
-        server.RequestHeaderEncodingSelector = static _ => Encoding.Latin1;
+        server.RequestHeaderEncodingSelector = ConnectionFieldEncoding.Select;
         server.ResponseHeaderEncodingSelector = static _ => Encoding.Latin1;
         foreach (var address in configuration.Proxy)
             Open(server, "proxy", address, null);

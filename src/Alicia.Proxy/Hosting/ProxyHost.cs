@@ -39,6 +39,8 @@ internal sealed class ProxyHost : IAsyncDisposable
     public static async Task<ProxyHost> StartAsync(ConfigurationLoader loader, ConfigurationLoad load, CancellationToken cancellation)
     {
         var configuration = load.Value!;
+        if (NotYetBuilt.Faults(configuration) is { Count: > 0 } faults)
+            throw new StartException(ExitCodes.Configuration, string.Join('\n', faults));
         var listeners = new Listeners(configuration.Listen);
         var host = Build(loader, load, configuration, listeners);
         var proxy = new ProxyHost(host, listeners);
@@ -120,6 +122,7 @@ internal sealed class ProxyHost : IAsyncDisposable
     private async Task StartAsync(ProxyConfiguration configuration, CancellationToken cancellation)
     {
         var services = _host.Services;
+        NotYetBuilt.Warn(configuration, services.GetRequiredService<ILogger<ProxyHost>>());
         var registry = services.GetRequiredService<ServiceRegistry>();
         var publisher = services.GetRequiredService<SnapshotPublisher>();
         var departures = services.GetRequiredService<Departures>();

@@ -80,17 +80,22 @@ internal sealed partial class ServiceRegistry(IRegistryStore store, TimeProvider
                 batch.Clear();
                 while (batch.Count < MaxBatch && _pending.Reader.TryRead(out var pending))
                     batch.Add(pending);
-                await ApplyAsync(batch);
+                try
+                {
+                    await ApplyAsync(batch);
+                }
+                catch (Exception e) when (!_stopping.IsCancellationRequested)
+                {
+                    // A bug. The callers of this batch are told, and the registry lives on as it was before them.
+                    LogBatchFailed(logger, e);
+                    foreach (var pending in batch)
+                        pending.Fail(e);
+                }
             }
         }
         catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
         {
             // Disposal gave up on the store.
-        }
-        catch (Exception e)
-        {
-            LogWriterDied(logger, e);
-            throw;
         }
         finally
         {
@@ -203,6 +208,6 @@ internal sealed partial class ServiceRegistry(IRegistryStore store, TimeProvider
     [LoggerMessage(LogLevel.Warning, "The registry's store was changed by another process after revision {Revision}; its state is taken over")]
     private static partial void LogConflict(ILogger logger, long revision);
 
-    [LoggerMessage(LogLevel.Critical, "The registry's writer died; no change will be accepted until a restart")]
-    private static partial void LogWriterDied(ILogger logger, Exception error);
+    [LoggerMessage(LogLevel.Critical, "Changes of the registry failed inside the proxy; nothing was changed")]
+    private static partial void LogBatchFailed(ILogger logger, Exception error);
 }

@@ -1,0 +1,102 @@
+using System.Net;
+using Alicia.Proxy.Connections;
+using Alicia.Proxy.Registry.Settings;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace Alicia.Proxy.Forwarding;
+
+/// <summary>
+/// Forwards HTTP/1.1 upgrades of any kind to HTTP/1.1 instances: YARP's forwarder knows WebSockets only. When the instance switches protocols, bytes go both ways
+/// until either side ends; any other answer goes back like an ordinary response.
+/// </summary>
+internal sealed class UpgradeForwarder(UpstreamClient client, TimeProvider time)
+{
+    /// <summary>
+    /// True when the request asks for another protocol on this connection. Clear-text HTTP/2 is not passed on: with it the instance would answer on a connection
+    /// that the proxy shares between callers.
+    /// </summary>
+    public static bool Wants(HttpContext context) =>
+        context.Request.Headers.Upgrade.Count > 0
+        && context.Features.Get<IHttpUpgradeFeature>() is { IsUpgradableRequest: true }
+        && !context.Request.Headers.Upgrade.ToString().Contains("h2c", StringComparison.OrdinalIgnoreCase);
+
+    /// <returns>Null when the exchange went well, else what the caller is to be told.</returns>
+    public async Task<Outcome?> ForwardAsync(HttpContext context, Exchange exchange, ServiceSettings settings)
+    {
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
+        using var request = new HttpRequestMessage(HttpMethod.Parse(context.Request.Method), (Uri?)null)
+        {
+            Version = HttpVersion.Version11,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+        };
+        await exchange.TransformRequestAsync(context, request, "", ending.Token);
+        request.Headers.TryAddWithoutValidation("Connection", "Upgrade");
+        request.Headers.TryAddWithoutValidation("Upgrade", (IEnumerable<string?>)context.Request.Headers.Upgrade);
+
+        using var head = new CancellationTokenSource(settings.Get(SettingKeys.ResponseTimeout), time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(ending.Token, head.Token);
+        HttpResponseMessage response;
+        try
+        {
+            response = await client.Invoker.SendAsync(request, either.Token);
+        }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            return new Outcome(FaultSide.Caller, null);
+        }
+        catch (OperationCanceledException) when (head.IsCancellationRequested)
+        {
+            return new Outcome(FaultSide.Instance, ProxyError.ResponseTimeout);
+        }
+        catch (HttpRequestException e)
+        {
+            return new Outcome(FaultSide.Instance, Outcome.OfException(e));
+        }
+
+        using (response)
+        {
+            context.Response.StatusCode = (int)response.StatusCode;
+            context.Features.Get<IHttpResponseFeature>()!.ReasonPhrase = response.ReasonPhrase;
+            await exchange.TransformResponseAsync(context, response, ending.Token);
+            return response.StatusCode == HttpStatusCode.SwitchingProtocols
+                ? await TunnelAsync(context, response, settings, ending)
+                : await RelayAsync(context, response, settings, ending);
+        }
+    }
+
+    private async Task<Outcome?> TunnelAsync(HttpContext context, HttpResponseMessage response, ServiceSettings settings, CancellationTokenSource ending)
+    {
+        if (!response.Headers.NonValidated.TryGetValues("Upgrade", out var protocol))
+            return new Outcome(FaultSide.Instance, ProxyError.UpgradeFailed);
+        context.Response.Headers.Connection = "Upgrade";
+        context.Response.Headers.Upgrade = protocol.ToString();
+        await using var instance = await response.Content.ReadAsStreamAsync(ending.Token);
+        await using var caller = await context.Features.Get<IHttpUpgradeFeature>()!.UpgradeAsync();
+
+        using var silence = new SilenceWatch(settings.Get(SettingKeys.IdleTimeout), settings.Get(SettingKeys.OverallTimeout), time, ending.Token);
+        var up = DuplexCopy.RunAsync(caller, instance, silence);
+        var down = DuplexCopy.RunAsync(instance, caller, silence);
+        var first = await Task.WhenAny(up, down);
+        // A caller that has said its last may still be listening; an instance that ended has nothing to hear.
+        if (first == down || await first is not CopyEnd.Finished)
+            await ending.CancelAsync();
+        var (upEnd, downEnd) = (await up, await down);
+        if (silence.Expired || context.RequestAborted.IsCancellationRequested)
+            return null;
+        // The instance's connection broke off, rather than ended: that is its failure.
+        return first == down && downEnd == CopyEnd.ReadFailed ? new Outcome(FaultSide.Instance, null)
+            : first == up && upEnd == CopyEnd.WriteFailed ? new Outcome(FaultSide.Instance, null)
+            : null;
+    }
+
+    private async Task<Outcome?> RelayAsync(HttpContext context, HttpResponseMessage response, ServiceSettings settings, CancellationTokenSource ending)
+    {
+        await using var body = await response.Content.ReadAsStreamAsync(ending.Token);
+        using var silence = new SilenceWatch(settings.Get(SettingKeys.IdleTimeout), settings.Get(SettingKeys.OverallTimeout), time, ending.Token);
+        var end = await DuplexCopy.RunAsync(body, context.Response.Body, silence);
+        if (end == CopyEnd.Finished)
+            return null;
+        context.Abort();
+        return new Outcome(end == CopyEnd.ReadFailed && !context.RequestAborted.IsCancellationRequested ? FaultSide.Instance : FaultSide.Caller, null);
+    }
+}
