@@ -137,9 +137,7 @@ internal sealed partial class ServiceRegistry(IRegistryStore store, TimeProvider
                     LogStoreFailed(logger, e);
                 _storeFailing = true;
                 var refusal = new Rejection(RejectionKind.StoreUnavailable, $"The registry cannot be written, nothing was changed: {e.Message}");
-                foreach (var pending in batch)
-                    pending.Refuse(refusal, Snapshot.Revision);
-                return;
+                draft = RefuseWhatMustCommit(batch, refusal);
             }
         }
 
@@ -147,6 +145,25 @@ internal sealed partial class ServiceRegistry(IRegistryStore store, TimeProvider
             Swap(draft.Snapshot);
         foreach (var pending in batch)
             pending.Complete();
+    }
+
+    /// <summary>
+    /// After a failed commit: the changes that needed it are refused, the others are made without them. Each is judged again by what is really there, because
+    /// in the lost draft a change may have been refused, or found nothing to do, on account of one that was not made after all.
+    /// </summary>
+    private RegistryDraft RefuseWhatMustCommit(List<IPending> batch, Rejection refusal)
+    {
+        var draft = new RegistryDraft(Snapshot, time.GetUtcNow());
+        foreach (var pending in batch)
+        {
+            var next = pending.Apply(draft);
+            if (next.MustCommit)
+                pending.Refuse(refusal, Snapshot.Revision);
+            else
+                draft = next;
+        }
+
+        return draft;
     }
 
     /// <summary>Applies a batch to a base. A refused change leaves no trace: each works on a draft of its own that is kept only on success.</summary>

@@ -60,18 +60,22 @@ public sealed class StoreTroubleTests
         var aside = proxy.RegistryPath + ".aside";
         File.Move(proxy.RegistryPath, aside);
 
-        foreach (var change in new[]
-                 {
-                     proxy.Registry.RegisterAsync("s", "127.0.0.1", 9, "new"),
-                     proxy.Registry.PatchInstanceAsync("s", "A", new { state = "draining" }),
-                     proxy.Registry.DeleteInstanceAsync("s", "A"),
-                     proxy.Registry.PutServiceAsync("t", new { }),
-                     proxy.Registry.DeleteServiceAsync("s"),
-                 })
+        // All at once, and again and again: what shares a commit with a change that is refused must not be answered as if that had been made.
+        for (var round = 0; round < 20; round++)
         {
-            using var answer = await change;
-            answer.Headers.RetryAfter!.Delta.Should().BePositive();
-            await Task.FromResult(answer).ProblemAsync(503);
+            foreach (var change in new[]
+                     {
+                         proxy.Registry.DeleteServiceAsync("s"),
+                         proxy.Registry.DeleteInstanceAsync("s", "A"),
+                         proxy.Registry.RegisterAsync("s", "127.0.0.1", 9, "new"),
+                         proxy.Registry.PatchInstanceAsync("s", "A", new { state = "draining" }),
+                         proxy.Registry.PutServiceAsync("t", new { }),
+                     })
+            {
+                using var answer = await change;
+                await Task.FromResult(answer).ProblemAsync(503);
+                answer.Headers.RetryAfter!.Delta.Should().BePositive();
+            }
         }
 
         var health = await proxy.Api.GetAsync("/health").DocumentAsync(200);
@@ -88,6 +92,36 @@ public sealed class StoreTroubleTests
         (await proxy.Api.GetAsync("/health").DocumentAsync(200)).Text("status").Should().Be("healthy");
         await proxy.RestartAsync(kill: true);
         (await proxy.Registry.ServiceAsync("s")).Number("total_count").Should().Be(2);
+    }
+
+    [Fact]
+    public async Task A_departure_ends_while_the_store_refuses_changes()
+    {
+        await using var backend = await Backend.StartAsync("A");
+        await using var proxy = await ProxyProcess.StartAsync();
+        var held = new List<Task<HttpResponseMessage>>();
+        for (var i = 0; i < 10; i++)
+        {
+            await proxy.Registry.RegisterActiveAsync("s", backend, $"a{i}");
+            held.Add(proxy.Http.GetAsync("/s/hold/key"));
+            await backend.UntilHeldAsync("key", i + 1);
+            await proxy.Registry.DeleteInstanceAsync("s", $"a{i}").DocumentAsync(202);
+        }
+
+        File.Move(proxy.RegistryPath, proxy.RegistryPath + ".aside");
+        using var enough = new CancellationTokenSource();
+        var load = Enumerable.Range(0, 4).Select(async _ =>
+        {
+            while (!enough.IsCancellationRequested)
+                (await proxy.Registry.RegisterAsync("s", "127.0.0.1", 9, "new").StatusAsync()).Should().Be(503);
+        }).ToArray();
+        await backend.ReleaseAsync("key");
+
+        await proxy.Registry.UntilAsync("all have left", "/services/s", s => s.Number("total_count") == 0);
+        await enough.CancelAsync();
+        await Task.WhenAll(load);
+        foreach (var request in held)
+            (await request.StatusAsync()).Should().Be(200);
     }
 
     [Fact]
