@@ -45,7 +45,7 @@ internal static class CommandLine
             case "validate":
                 return Validate(rest);
             case "health":
-                var load = ConfigurationLoader.ForThisProcess(rest).Load();
+                var load = Loader(rest).Load();
                 return load.Value is { } running ? await HealthProbe.RunAsync(running) : await ReportAsync(load.Faults);
             default:
                 await Console.Error.WriteLineAsync($"Unknown verb '{verb}'; --help lists what there is.");
@@ -101,16 +101,20 @@ internal static class CommandLine
     private static int Validate(string[] args)
     {
         var load = Loader(args).Load();
-        var faults = load.Value is { } value ? ConfigurationInForce.Check(value, TimeProvider.System) : load.Faults;
+        var faults = load.Value is { } value ? FurtherFaults(value) : load.Faults;
         return faults.Count > 0 ? ReportAsync(faults).GetAwaiter().GetResult() : Say("The configuration is valid.");
     }
 
     private static ConfigurationLoader Loader(string[] args)
     {
         var loader = ConfigurationLoader.ForThisProcess(args);
-        loader.FurtherFaults = value => ConfigurationInForce.Check(value, TimeProvider.System);
+        loader.FurtherFaults = FurtherFaults;
         return loader;
     }
+
+    /// <summary>What a start would find at fault beyond single keys.</summary>
+    private static IReadOnlyList<ConfigurationFault> FurtherFaults(ProxyConfiguration value) =>
+        [.. NotYetBuilt.Faults(value), .. ConfigurationInForce.Check(value, TimeProvider.System)];
 
     private static async Task<int> ReportAsync(IReadOnlyList<ConfigurationFault> faults)
     {

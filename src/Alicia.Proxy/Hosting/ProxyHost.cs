@@ -139,7 +139,7 @@ internal sealed class ProxyHost : IAsyncDisposable
 
         var faults = await services.GetRequiredService<ConfigurationInForce>().ApplyAsync(configuration, cancellation);
         if (faults.Count > 0)
-            throw new StartException(ExitCodes.Configuration, string.Join('\n', faults));
+            throw new StartException(registry.StoreFailing ? ExitCodes.Store : ExitCodes.Configuration, string.Join('\n', faults));
         try
         {
             await _host.StartAsync(cancellation);

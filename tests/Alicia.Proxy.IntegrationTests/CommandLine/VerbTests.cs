@@ -120,6 +120,19 @@ public sealed class VerbTests
     }
 
     [Theory]
+    [InlineData("validate")]
+    [InlineData(null)]
+    public async Task A_listener_that_this_version_cannot_open_is_a_fault(string? verb)
+    {
+        string[] arguments = [.. verb is null ? Array.Empty<string>() : [verb], .. _anyPorts, "--Listen:Proxy=https://127.0.0.1:0"];
+
+        var end = await ProxyProcess.RunAsync(arguments);
+
+        end.ExitCode.Should().Be(2);
+        end.Errors.Should().Contain(line => line.Contains("Listen:Proxy", StringComparison.Ordinal));
+    }
+
+    [Theory]
     [InlineData("Listen:Proxy")]
     [InlineData("Listen:Management")]
     public async Task A_port_in_use_is_named_and_ends_with_1(string key)
@@ -134,6 +147,18 @@ public sealed class VerbTests
         end.Output.Should().BeEmpty();
         end.Errors.Should().Contain(line => line.Contains(address, StringComparison.Ordinal) && line.Contains("in use", StringComparison.Ordinal));
         end.Errors.Should().NotContain(line => line.StartsWith("   at ", StringComparison.Ordinal), "a stack trace tells an operator nothing");
+    }
+
+    [Fact]
+    public async Task The_health_verb_tells_by_its_exit_code_whether_a_proxy_is_ready()
+    {
+        await using var proxy = await ProxyProcess.StartAsync(new ProxyOptions { Arguments = ["--Registry:Store=memory", "--Shutdown:Grace=00:00:00"] });
+        var listen = $"--Listen:Management={proxy.ManagementAddress.GetLeftPart(UriPartial.Authority)}";
+        (await ProxyProcess.RunAsync(["health", listen])).ExitCode.Should().Be(0);
+
+        await proxy.StopAsync();
+
+        (await ProxyProcess.RunAsync(["health", listen])).ExitCode.Should().Be(1);
     }
 
     [Fact]
