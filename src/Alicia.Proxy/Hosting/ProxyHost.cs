@@ -132,7 +132,7 @@ internal sealed class ProxyHost : IAsyncDisposable
         {
             await registry.LoadAsync(cancellation);
         }
-        catch (Storage.RegistryStoreException e)
+        catch (RegistryStoreException e)
         {
             throw new StartException(ExitCodes.Store, e.Message);
         }

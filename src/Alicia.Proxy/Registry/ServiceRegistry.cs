@@ -1,6 +1,5 @@
 using System.Threading.Channels;
 using Alicia.Proxy.Registry.Settings;
-using Alicia.Proxy.Storage;
 
 namespace Alicia.Proxy.Registry;
 
@@ -40,7 +39,9 @@ internal sealed partial class ServiceRegistry(IRegistryStore store, TimeProvider
     /// <exception cref="RegistryStoreException">The store cannot be used.</exception>
     public async Task LoadAsync(CancellationToken cancellation)
     {
-        Swap(FromStore(await store.LoadAsync(cancellation), RegistryRules.Default, []));
+        var stored = await store.LoadAsync(cancellation);
+        _storedRevision = stored.Revision;
+        Swap(FromStore(stored, stored.Revision, RegistryRules.BeforeConfiguration, []));
         LogLoaded(logger, store.Name, Snapshot.Revision, Snapshot.Services.Count, Snapshot.Services.Values.Sum(s => s.Instances.Length));
         _writer = Task.Run(RunAsync, CancellationToken.None);
     }
@@ -114,18 +115,22 @@ internal sealed partial class ServiceRegistry(IRegistryStore store, TimeProvider
         {
             try
             {
+                var expected = _storedRevision;
                 // Somebody else moved the store on: take their state as the base and apply the same changes to it. Twice in a row means a second
                 // writer that never rests, which is a deployment fault; the callers are told.
-                for (var attempt = 0; !await store.TryCommitAsync(_storedRevision, draft.Snapshot.Revision, draft.Changes, _stopping.Token); attempt++)
+                for (var attempt = 0; draft.MustCommit && !await store.TryCommitAsync(expected, draft.Snapshot.Revision, draft.Changes, _stopping.Token); attempt++)
                 {
                     if (attempt == 2)
                         throw new RegistryStoreException("another process keeps writing to the registry's store");
-                    LogConflict(logger, _storedRevision);
-                    var current = Snapshot;
-                    draft = Draft(batch, FromStore(await store.LoadAsync(_stopping.Token), current.Rules, current.Services.Values));
+                    LogConflict(logger, expected);
+                    var (current, stored) = (Snapshot, await store.LoadAsync(_stopping.Token));
+                    expected = stored.Revision;
+                    // Beyond the revision in force too: it is another snapshot, and who follows revisions must see that.
+                    draft = Draft(batch, FromStore(stored, Math.Max(stored.Revision, current.Revision + 1), current.Rules, current.Services.Values));
                 }
 
-                _storedRevision = draft.Snapshot.Revision;
+                // After a takeover there may be nothing left to write: the other writer had done the same.
+                _storedRevision = draft.MustCommit ? draft.Snapshot.Revision : expected;
                 if (_storeFailing)
                     LogStoreRecovered(logger, StoreFailures);
                 _storeFailing = false;
@@ -137,33 +142,37 @@ internal sealed partial class ServiceRegistry(IRegistryStore store, TimeProvider
                     LogStoreFailed(logger, e);
                 _storeFailing = true;
                 var refusal = new Rejection(RejectionKind.StoreUnavailable, $"The registry cannot be written, nothing was changed: {e.Message}");
-                draft = RefuseWhatMustCommit(batch, refusal);
+                RefuseStored(batch, refusal);
+                return;
             }
         }
 
-        if (draft.Snapshot.Revision != Snapshot.Revision)
-            Swap(draft.Snapshot);
+        Adopt(draft);
         foreach (var pending in batch)
             pending.Complete();
     }
 
-    /// <summary>
-    /// After a failed commit: the changes that needed it are refused, the others are made without them. Each is judged again by what is really there, because
-    /// in the lost draft a change may have been refused, or found nothing to do, on account of one that was not made after all.
-    /// </summary>
-    private RegistryDraft RefuseWhatMustCommit(List<IPending> batch, Rejection refusal)
+    /// <summary>Refuses what needs the store and lets through what does not, such as the end of a departure, which nobody would submit again.</summary>
+    private void RefuseStored(List<IPending> batch, Rejection refusal)
     {
-        var draft = new RegistryDraft(Snapshot, time.GetUtcNow());
         foreach (var pending in batch)
         {
-            var next = pending.Apply(draft);
-            if (next.MustCommit)
+            var draft = pending.Apply(new RegistryDraft(Snapshot, time.GetUtcNow()));
+            if (draft.MustCommit)
+            {
                 pending.Refuse(refusal, Snapshot.Revision);
-            else
-                draft = next;
-        }
+                continue;
+            }
 
-        return draft;
+            Adopt(draft);
+            pending.Complete();
+        }
+    }
+
+    private void Adopt(RegistryDraft draft)
+    {
+        if (draft.Snapshot.Revision != Snapshot.Revision)
+            Swap(draft.Snapshot);
     }
 
     /// <summary>Applies a batch to a base. A refused change leaves no trace: each works on a draft of its own that is kept only on success.</summary>
@@ -182,9 +191,8 @@ internal sealed partial class ServiceRegistry(IRegistryStore store, TimeProvider
     }
 
     /// <summary>Merges what the store holds with what only this process knows: configuration's layer and instances that are leaving.</summary>
-    private RegistrySnapshot FromStore(StoredRegistry stored, RegistryRules rules, IEnumerable<Service> known)
+    private static RegistrySnapshot FromStore(StoredRegistry stored, long revision, RegistryRules rules, IEnumerable<Service> known)
     {
-        _storedRevision = stored.Revision;
         var services = new Dictionary<string, Service>(StringComparer.Ordinal);
         foreach (var service in known)
         {
@@ -206,7 +214,6 @@ internal sealed partial class ServiceRegistry(IRegistryStore store, TimeProvider
             services[group.Key] = service with { Instances = service.Instances.RemoveAll(i => ids.Contains(i.InstanceId)).AddRange(group.OrderBy(i => i.Epoch)) };
         }
 
-        var revision = Math.Max(stored.Revision, Snapshot.Revision);
         return RegistrySnapshot.Of(revision, rules, services.Values.Select(s => s with
         {
             Settings = ServiceSettings.Resolve(rules.Defaults, s.ApiSettings, s.ConfigSettings),

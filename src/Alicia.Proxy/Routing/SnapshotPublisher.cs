@@ -185,6 +185,7 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
         var policy = _policies[service.Settings.Get(SettingKeys.Algorithm)];
         // A pool that says the same keeps its place in the rotation.
         var pool = upstream.State.Pool.SameAs(members) ? upstream.State.Pool : new Pool(members);
+        policy.Prepare(pool);
         upstream.State = new UpstreamState(pool, policy, service.Settings);
     }
 

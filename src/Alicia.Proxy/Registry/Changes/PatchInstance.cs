@@ -1,5 +1,4 @@
 using Alicia.Proxy.Registry.Validation;
-using Alicia.Proxy.Storage;
 
 namespace Alicia.Proxy.Registry.Changes;
 
