@@ -45,7 +45,7 @@ internal static class CommandLine
             case "validate":
                 return Validate(rest);
             case "health":
-                var load = ConfigurationLoader.ForThisProcess(rest).Load();
+                var load = Loader(rest).Load();
                 return load.Value is { } running ? await HealthProbe.RunAsync(running) : await ReportAsync(load.Faults);
             default:
                 await Console.Error.WriteLineAsync($"Unknown verb '{verb}'; --help lists what there is.");
@@ -58,18 +58,19 @@ internal static class CommandLine
     /// <param name="whenStarted">Called when the proxy is ready; its token is cancelled when the proxy is to stop.</param>
     public static async Task<int> ServeAsync(string[] args, Func<ProxyHost, CancellationToken, Task> whenStarted)
     {
-        var loader = ConfigurationLoader.ForThisProcess(args);
+        var loader = Loader(args);
         var load = loader.Load();
         if (load.Value is null)
             return await ReportAsync(load.Faults);
 
         using var stop = new CancellationTokenSource();
         using var hurry = new CancellationTokenSource();
+        using var abandon = new CancellationTokenSource();
         void OnSignal(PosixSignalContext signal)
         {
             signal.Cancel = true;
-            // The first signal stops in order, the second skips the grace period.
-            (stop.IsCancellationRequested ? hurry : stop).Cancel();
+            // The first signal stops in order, each further one ends the wait that it finds.
+            (!stop.IsCancellationRequested ? stop : !hurry.IsCancellationRequested ? hurry : abandon).Cancel();
         }
 
         using var term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
@@ -83,7 +84,7 @@ internal static class CommandLine
             var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             await using (stop.Token.Register(stopped.SetResult))
                 await stopped.Task;
-            await proxy.StopAsync(hurry.Token);
+            await proxy.StopAsync(hurry.Token, abandon.Token);
             return ExitCodes.Success;
         }
         catch (StartException e)
@@ -99,10 +100,21 @@ internal static class CommandLine
 
     private static int Validate(string[] args)
     {
-        var load = ConfigurationLoader.ForThisProcess(args).Load();
-        var faults = load.Value is { } value ? ConfigurationInForce.Check(value, TimeProvider.System) : load.Faults;
+        var load = Loader(args).Load();
+        var faults = load.Value is { } value ? FurtherFaults(value) : load.Faults;
         return faults.Count > 0 ? ReportAsync(faults).GetAwaiter().GetResult() : Say("The configuration is valid.");
     }
+
+    private static ConfigurationLoader Loader(string[] args)
+    {
+        var loader = ConfigurationLoader.ForThisProcess(args);
+        loader.FurtherFaults = FurtherFaults;
+        return loader;
+    }
+
+    /// <summary>What a start would find at fault beyond single keys.</summary>
+    private static IReadOnlyList<ConfigurationFault> FurtherFaults(ProxyConfiguration value) =>
+        [.. NotYetBuilt.Faults(value), .. ConfigurationInForce.Check(value, TimeProvider.System)];
 
     private static async Task<int> ReportAsync(IReadOnlyList<ConfigurationFault> faults)
     {

@@ -16,6 +16,9 @@ internal sealed record RegistryRules
     // Behind the networks that it takes: static fields are set in the order of the text.
     public static readonly RegistryRules Default = new();
 
+    /// <summary>Rules of a snapshot that came from the store and that no configuration has been laid over yet; known by reference.</summary>
+    public static readonly RegistryRules BeforeConfiguration = new();
+
     /// <summary>Per-service settings that apply where a service has none of its own.</summary>
     public SettingOverrides Defaults { get; init; } = SettingOverrides.Empty;
 

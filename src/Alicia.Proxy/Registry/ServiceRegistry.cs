@@ -41,7 +41,7 @@ internal sealed partial class ServiceRegistry(IRegistryStore store, TimeProvider
     {
         var stored = await store.LoadAsync(cancellation);
         _storedRevision = stored.Revision;
-        Swap(FromStore(stored, stored.Revision, RegistryRules.Default, []));
+        Swap(FromStore(stored, stored.Revision, RegistryRules.BeforeConfiguration, []));
         LogLoaded(logger, store.Name, Snapshot.Revision, Snapshot.Services.Count, Snapshot.Services.Values.Sum(s => s.Instances.Length));
         _writer = Task.Run(RunAsync, CancellationToken.None);
     }

@@ -69,7 +69,14 @@ internal sealed class ApplyConfiguration(RegistryRules rules, IReadOnlyList<Stat
             Instances = instances,
             Settings = resolved,
         };
-        return SameSettings(service, laid) ? laid : laid with { Revision = revision };
+        // After a start the store has brought the revision that callers know, but the rules that it was resolved with are not those of before the stop.
+        var firstAfterStart = ReferenceEquals(draft.Snapshot.Rules, RegistryRules.BeforeConfiguration);
+        if (SameSettings(service, laid) || (firstAfterStart && service.Stored))
+            return laid;
+        laid = laid with { Revision = revision };
+        if (laid.Stored)
+            draft.StoreService(laid);
+        return laid;
     }
 
     private ImmutableArray<Instance> LayInstances(Service service, StaticService? declared, ref long epoch, RegistryDraft draft, FaultList faults)
