@@ -30,6 +30,9 @@ internal static class InstanceAdmission
     /// <summary>Times that one request asks again because the registry changed between its look at the state and its slot; one is rare already.</summary>
     private const int MaxOvertakings = 8;
 
+    /// <summary>Searches of one request before it takes full for an answer; each further one means that some other request has finished.</summary>
+    private const int MaxSearches = 100;
+
     /// <summary>
     /// Reserves a slot by the state in force, and asks again when a change overtakes the request: the instances that it knew may be closed, and others open.
     /// </summary>
@@ -58,28 +61,62 @@ internal static class InstanceAdmission
                 return AdmissionResult.Admitted;
         }
 
-        var start = (ulong)pool.NextTurn();
-        for (var i = 0UL; i < (ulong)members.Length; i++)
-        {
-            member = members[(int)((start + i) % (ulong)members.Length)];
-            if (member.Live.TryReserve())
-                return AdmissionResult.Admitted;
-        }
-
-        return AnySlots(members) ? AdmissionResult.AllFull : AdmissionResult.NoInstance;
+        return TryAny(members, pool.NextTurn(), out member);
     }
 
-    /// <summary>Who would get a request now, without reserving: for callers that connect themselves.</summary>
+    /// <summary>
+    /// Looks at every instance, from <paramref name="start"/> on. All full is believed only when no slot came free between the look at each and a second look at all: then there
+    /// was a moment at which every one was full. Without that, a slot that moves behind the search would be missed.
+    /// </summary>
+    private static AdmissionResult TryAny(ReadOnlySpan<PoolMember> members, long start, out PoolMember member)
+    {
+        for (var search = 0; search < MaxSearches; search++)
+        {
+            ulong releases = 0;
+            for (var i = 0; i < members.Length; i++)
+            {
+                member = members[(int)(((ulong)start + (uint)i) % (uint)members.Length)];
+                if (member.Live.TryReserve(out var seen))
+                    return AdmissionResult.Admitted;
+                releases += seen;
+            }
+
+            var any = false;
+            foreach (var candidate in members)
+            {
+                releases -= candidate.Live.Releases;
+                any |= candidate.Live.Slots > 0;
+            }
+
+            member = null!;
+            if (!any)
+                return AdmissionResult.NoInstance;
+            if (releases == 0)
+                return AdmissionResult.AllFull;
+        }
+
+        member = null!;
+        return AdmissionResult.AllFull;
+    }
+
+    /// <summary>Who would get a request now, without reserving: for callers that connect themselves. Their turns are apart from the requests' own.</summary>
     public static AdmissionResult Preview(UpstreamState upstream, out PoolMember member)
     {
-        var pool = upstream.Pool;
+        var pool = upstream.PickedByCallers;
         var members = pool.Members;
         member = null!;
         if (members.Length == 0)
             return AdmissionResult.NoInstance;
-        for (var pick = 0; pick < 2 * members.Length; pick++)
+        for (var pick = Math.Min(PicksByPolicy, members.Length); pick > 0; pick--)
         {
-            member = pick < members.Length ? members[upstream.Policy.Pick(pool)] : members[pick - members.Length];
+            member = members[upstream.Policy.Pick(pool)];
+            if (member.Live.InFlight < member.Live.Slots)
+                return AdmissionResult.Admitted;
+        }
+
+        foreach (var candidate in members)
+        {
+            member = candidate;
             if (member.Live.InFlight < member.Live.Slots)
                 return AdmissionResult.Admitted;
         }

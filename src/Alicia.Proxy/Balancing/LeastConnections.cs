@@ -25,7 +25,7 @@ internal sealed class LeastConnections : BalancingPolicy
             long load = live.InFlight;
             var full = load >= live.Slots;
             long weight = weights[i];
-            var ticket = live.RotationTicket;
+            var ticket = pool.TicketOf(i);
             // load / weight < bestLoad / bestWeight, without the division.
             var difference = (load * bestWeight) - (bestLoad * weight);
             if (best >= 0 && (full != bestFull ? full : difference > 0 || (difference == 0 && ticket >= bestTicket)))

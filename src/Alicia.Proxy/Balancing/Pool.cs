@@ -21,11 +21,14 @@ internal sealed class Pool : IReadOnlyList<DestinationState>
     private readonly InstanceLive[] _lives;
     private readonly int[] _weights;
     private readonly long _firstTicket;
+    private readonly long[]? _ownTickets;
     private readonly Lazy<WeightedSchedule> _schedule;
     private readonly Lazy<int[]> _cumulativeWeights;
     private Cursor _cursor;
 
-    public Pool(IEnumerable<PoolMember> members)
+    /// <param name="members">Instances that take traffic, in any order.</param>
+    /// <param name="apart">True for a rotation of its own that leaves no trace on the instances: picks for others than the proxy's own requests.</param>
+    public Pool(IEnumerable<PoolMember> members, bool apart = false)
     {
         _members = [.. members];
         // Tickets of picks begin at 2, because 0 is "never picked" and 1 is what the first newcomers get.
@@ -39,6 +42,7 @@ internal sealed class Pool : IReadOnlyList<DestinationState>
 
         _members = [.. _members.OrderBy(m => m.Live.RotationTicket).ThenBy(m => m.Live.Epoch)];
         _lives = [.. _members.Select(m => m.Live)];
+        _ownTickets = apart ? [.. _lives.Select(l => l.RotationTicket)] : null;
         _weights = [.. _lives.Select(l => l.Weight)];
         _schedule = new Lazy<WeightedSchedule>(() => new WeightedSchedule(_weights, MostDue()));
         _cumulativeWeights = new Lazy<int[]>(() =>
@@ -87,7 +91,16 @@ internal sealed class Pool : IReadOnlyList<DestinationState>
     public long NextTurn() => Interlocked.Increment(ref _cursor.Value) - 1;
 
     /// <summary>Notes that the member at <paramref name="index"/> was picked at <paramref name="turn"/>.</summary>
-    public void Picked(int index, long turn) => _lives[index].RotationTicket = _firstTicket + turn;
+    public void Picked(int index, long turn)
+    {
+        if (_ownTickets is null)
+            _lives[index].RotationTicket = _firstTicket + turn;
+        else
+            Volatile.Write(ref _ownTickets[index], _firstTicket + turn);
+    }
+
+    /// <summary>When the member at <paramref name="index"/> was last picked; less is longer ago.</summary>
+    public long TicketOf(int index) => _ownTickets is null ? _lives[index].RotationTicket : Volatile.Read(ref _ownTickets[index]);
 
     public IEnumerator<DestinationState> GetEnumerator() => _members.Select(m => m.Destination).GetEnumerator();
 

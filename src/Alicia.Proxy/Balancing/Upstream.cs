@@ -33,8 +33,12 @@ internal sealed record UpstreamState(Pool Pool, BalancingPolicy Policy, ServiceS
 {
     public static readonly UpstreamState Initial = new(Pool.Empty, new RoundRobin(), ServiceSettings.BuiltIn);
 
+    private readonly Lazy<Pool> _pickedByCallers = new(() => new Pool(Pool.Members.ToArray(), apart: true));
     private readonly ForwarderRequestConfig _http1 = Config(HttpVersion.Version11, Settings);
     private readonly ForwarderRequestConfig _http2 = Config(HttpVersion.Version20, Settings);
+
+    /// <summary>The same instances with a rotation of their own, for callers that ask for an instance and connect themselves.</summary>
+    public Pool PickedByCallers => _pickedByCallers.Value;
 
     /// <summary>How YARP sends a request to an instance of this protocol: the version exactly, never a lower one on the quiet.</summary>
     public ForwarderRequestConfig ConfigFor(UpstreamProtocol protocol) => protocol == UpstreamProtocol.Http1 ? _http1 : _http2;

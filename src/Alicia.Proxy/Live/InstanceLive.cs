@@ -19,7 +19,10 @@ internal sealed class InstanceLive(long epoch)
     public long Epoch { get; } = epoch;
 
     /// <summary>Requests that hold a slot: reserved before forwarding, released when the exchange is over. Upgraded connections count while they last.</summary>
-    public int InFlight => Volatile.Read(ref _hot.InFlight);
+    public int InFlight => CountOf(Volatile.Read(ref _hot.Word));
+
+    /// <summary>Slots given back since the epoch began, modulo 2³². Unchanged between two looks, the instance has had no slot come free in between.</summary>
+    public uint Releases => ReleasesOf(Volatile.Read(ref _hot.Word));
 
     /// <summary>
     /// Cap on <see cref="InFlight"/>, 1–100000; 0 while the instance is out of rotation. The registry's snapshot is the truth; this copy stands beside the
@@ -91,17 +94,26 @@ internal sealed class InstanceLive(long epoch)
     }
 
     /// <summary>Takes a slot if one is free. Exact under any concurrency: no request goes out above the cap, and none once the instance is closed.</summary>
-    public bool TryReserve()
+    public bool TryReserve() => TryReserve(out _);
+
+    /// <summary>Takes a slot if one is free.</summary>
+    /// <param name="releases">When none is: <see cref="Releases"/> at the moment of the look.</param>
+    public bool TryReserve(out uint releases)
     {
-        var count = Volatile.Read(ref _hot.InFlight);
-        while (count < Volatile.Read(ref _hot.Slots))
+        var word = Volatile.Read(ref _hot.Word);
+        while (CountOf(word) < Volatile.Read(ref _hot.Slots))
         {
-            var seen = Interlocked.CompareExchange(ref _hot.InFlight, count + 1, count);
-            if (seen == count)
-                return count < Volatile.Read(ref _hot.Slots) || GiveBack();
-            count = seen;
+            var seen = Interlocked.CompareExchange(ref _hot.Word, word + 1, word);
+            if (seen == word)
+            {
+                releases = 0;
+                return CountOf(word) < Volatile.Read(ref _hot.Slots) || GiveBack();
+            }
+
+            word = seen;
         }
 
+        releases = ReleasesOf(word);
         return false;
 
         // The limits fell between the look and the taking. Who closed the instance may have found it idle already, and has promised that nothing comes.
@@ -115,8 +127,8 @@ internal sealed class InstanceLive(long epoch)
     /// <summary>Gives the slot back; the last one to leave a departing instance says so.</summary>
     public void Release()
     {
-        // The decrement is a full fence, and so is the exchange in WhenIdle: of a release and a departure that race, one sees the other.
-        if (Interlocked.Decrement(ref _hot.InFlight) == 0 && Volatile.Read(ref _hot.Leaving) != 0)
+        // One less in flight, one more release. The addition is a full fence, and so is the exchange in WhenIdle: of a release and a departure that race, one sees the other.
+        if (CountOf(Interlocked.Add(ref _hot.Word, OneRelease - 1)) == 0 && Volatile.Read(ref _hot.Leaving) != 0)
             Interlocked.Exchange(ref _onIdle, null)?.Invoke(this);
     }
 
@@ -145,6 +157,12 @@ internal sealed class InstanceLive(long epoch)
         Volatile.Write(ref _hot.ResponseTime, double.IsNaN(old) ? seconds : old + ((seconds - old) * NewSample));
     }
 
+    private const long OneRelease = 1L << 32;
+
+    private static int CountOf(long word) => (int)(uint)word;
+
+    private static uint ReleasesOf(long word) => (uint)(word >> 32);
+
     /// <summary>
     /// What every request writes, alone on its cache line: 128 bytes to either side, because processors fetch lines in pairs, keep two instances' counters apart. A struct,
     /// because the runtime lays out a class as it likes.
@@ -152,17 +170,15 @@ internal sealed class InstanceLive(long epoch)
     [StructLayout(LayoutKind.Explicit, Size = 320)]
     private struct Hot
     {
+        /// <summary>In flight in the lower half, releases in the upper: one look sees both as they were at one moment.</summary>
         [FieldOffset(128)]
-        public int InFlight;
-
-        [FieldOffset(132)]
-        public int Slots;
+        public long Word;
 
         [FieldOffset(136)]
-        public int Weight;
+        public int Slots;
 
         [FieldOffset(140)]
-        public int Leaving;
+        public int Weight;
 
         [FieldOffset(144)]
         public long TotalRequests;
@@ -175,5 +191,8 @@ internal sealed class InstanceLive(long epoch)
 
         [FieldOffset(168)]
         public double ResponseTime;
+
+        [FieldOffset(176)]
+        public int Leaving;
     }
 }
