@@ -29,6 +29,8 @@ internal static class HealthEndpoints
         var reasons = new List<string>();
         if (access.Registry.StoreFailing)
             reasons.Add("the registry's store cannot be written");
+        if (access.Publisher.Failing)
+            reasons.Add("routing does not follow the registry");
         if (readiness.ShuttingDown)
             reasons.Add("shutting down");
         var status = readiness.ShuttingDown ? "unhealthy" : reasons.Count > 0 ? "degraded" : "healthy";

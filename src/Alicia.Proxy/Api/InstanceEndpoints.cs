@@ -59,7 +59,7 @@ internal static class InstanceEndpoints
         var result = await access.ChangeAsync(new RegisterInstance(service, request, RegistrationSource.Api), context.RequestAborted);
         if (result.Value is not { } registered)
             return Problems.Of(result.Rejection!);
-        access.Lives.GetOrAdd(registered.Instance.Epoch).LeaseRenewedAt = access.Clock.Now.UtcTicks;
+        access.RenewLease(registered.Instance);
         var document = InstanceDocument.Of(registered.Service, registered.Instance, access.Lives);
         if (!registered.Created)
             return Results.Json(document, Wire.Json);
@@ -73,7 +73,7 @@ internal static class InstanceEndpoints
             return problem;
         if (instance.Leaving)
             return Problems.Of(Rejection.UnknownInstance(service, id));
-        access.Lives.GetOrAdd(instance.Epoch).LeaseRenewedAt = access.Clock.Now.UtcTicks;
+        access.RenewLease(instance);
         return Results.NoContent();
     }
 
@@ -111,7 +111,8 @@ internal static class InstanceEndpoints
             return Problems.Invalid(body.Faults);
         if (Find(access, service, id, out var found, out var instance) is { } unknown)
             return unknown;
-        access.Lives.GetOrAdd(instance.Epoch).OpenedByHandAt = state == "open" ? access.Clock.Now : null;
+        if (access.Lives.TryGet(instance.Epoch, out var live))
+            live.OpenedByHandAt = state == "open" ? access.Clock.Now : null;
         return Results.Json(InstanceDocument.Of(found, instance, access.Lives), Wire.Json);
     }
 

@@ -81,6 +81,9 @@ internal static partial class ManagementPlane
         }
 
         var response = context.Response;
+        // An instance's answer, forwarded in-line, is its own, however bare.
+        if (context.GetEndpoint()?.Metadata.GetMetadata<AnyBody>() is not null)
+            return;
         if (response.HasStarted || response.StatusCode < 400 || response.ContentLength is not null || !string.IsNullOrEmpty(response.ContentType))
             return;
         await Problems.Of(response.StatusCode, response.StatusCode switch

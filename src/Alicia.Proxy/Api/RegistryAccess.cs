@@ -25,17 +25,26 @@ internal sealed class RegistryAccess(ServiceRegistry registry, SnapshotPublisher
         return result;
     }
 
+    /// <summary>Notes that an instance has been heard of. One that has left in the meantime stays forgotten.</summary>
+    public void RenewLease(Instance instance)
+    {
+        if (Lives.TryGet(instance.Epoch, out var live))
+            live.LeaseRenewedAt = Clock.Now.UtcTicks;
+    }
+
     /// <summary>
-    /// Waits until the given epochs have left or the time is over. Those with nothing in flight are waited for in any case: they are on their way out.
+    /// Waits until nothing is in flight to the given epochs or the time is over, also beyond their drain timeout. Those that are empty are waited for until they are struck off.
     /// </summary>
     /// <returns>Requests still in flight; 0 when all have left.</returns>
     public async Task<int> AwaitDepartureAsync(IReadOnlyCollection<long> epochs, TimeSpan wait, CancellationToken cancellation)
     {
-        if (wait > TimeSpan.Zero && InFlight(epochs) > 0)
+        // The objects are taken now: once an instance is struck off the list nobody finds it by its epoch, whatever it still has in flight.
+        var lives = epochs.Select(Lives.Read).ToArray();
+        if (wait > TimeSpan.Zero && lives.Sum(l => l.InFlight) > 0)
         {
             try
             {
-                await Task.WhenAll(epochs.Select(departures.GoneAsync)).WaitAsync(wait, time, cancellation);
+                await Task.WhenAll(epochs.Select(departures.IdleAsync)).WaitAsync(wait, time, cancellation);
             }
             catch (TimeoutException)
             {
@@ -43,11 +52,9 @@ internal sealed class RegistryAccess(ServiceRegistry registry, SnapshotPublisher
             }
         }
 
-        var inFlight = InFlight(epochs);
+        var inFlight = lives.Sum(l => l.InFlight);
         if (inFlight == 0)
             await Task.WhenAll(epochs.Select(departures.GoneAsync)).WaitAsync(cancellation);
         return inFlight;
     }
-
-    private int InFlight(IEnumerable<long> epochs) => epochs.Sum(e => Lives.TryGet(e, out var live) ? live.InFlight : 0);
 }

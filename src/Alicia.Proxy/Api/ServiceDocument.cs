@@ -41,7 +41,7 @@ internal sealed record ServiceDocument
             TotalCount = instances.Length,
             Settings = SettingsObject(service.Settings),
             Routes = [.. service.Routes.Select(r => new RouteDocument(r.Hosts, r.Path, r.StripPrefix))],
-            Stats = ServiceCounters.Of(lives.GetOrAdd(service.Name), clock),
+            Stats = ServiceCounters.Of(lives.Read(service.Name), clock),
             Revision = service.Revision,
         };
     }

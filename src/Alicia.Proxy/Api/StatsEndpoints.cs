@@ -36,7 +36,9 @@ internal sealed record StatsDocument(int TotalServices, int TotalInstances, int 
     {
         var services = snapshot.Services.Values.Where(s => shows(s.Name)).OrderBy(s => s.Name, StringComparer.Ordinal).ToArray();
         var recent = new RecentReading();
-        long total = 0, failed = 0, rejected = 0, aborted = 0, active = 0;
+        // No service has this name: it is shown to who may see all of them, and so what is gone is told to nobody else.
+        var gone = shows("") ? lives.Gone : default;
+        var (total, failed, rejected, aborted, active) = (gone.Requests, gone.Failed, gone.Rejected, gone.Aborted, 0L);
         foreach (var live in lives.Services.Where(s => shows(s.Name)))
         {
             total += live.TotalRequests;
@@ -50,7 +52,7 @@ internal sealed record StatsDocument(int TotalServices, int TotalInstances, int 
         return new StatsDocument(
             services.Length, services.Sum(s => s.Instances.Length), 0, 0, total, failed, rejected, aborted, active,
             recent.Average ?? 0, Math.Round(recent.Requests / clock.RecentSeconds, 3), clock.Uptime.TotalSeconds, clock.Now,
-            services.ToDictionary(s => s.Name, s => ServiceCounters.Of(lives.GetOrAdd(s.Name), clock), StringComparer.Ordinal));
+            services.ToDictionary(s => s.Name, s => ServiceCounters.Of(lives.Read(s.Name), clock), StringComparer.Ordinal));
     }
 }
 
@@ -61,7 +63,7 @@ internal sealed record ServiceStatsDocument(string ServiceName, string Algorithm
 {
     public static ServiceStatsDocument Of(Service service, LiveTable lives, ProcessClock clock)
     {
-        var live = lives.GetOrAdd(service.Name);
+        var live = lives.Read(service.Name);
         var counters = ServiceCounters.Of(live, clock);
         var recent = live.Recent.Read();
         return new ServiceStatsDocument(
@@ -88,7 +90,7 @@ internal sealed record InstanceShareDocument(string InstanceId, int Weight, doub
         var weighted = service.Settings.Get(SettingKeys.Algorithm) != "round_robin";
         double WeightOf(Instance i) => !i.InRotation ? 0 : weighted ? i.Weight : 1;
         var totalWeight = service.Instances.Sum(WeightOf);
-        var rows = service.Instances.Select(i => (Instance: i, Live: lives.GetOrAdd(i.Epoch))).ToArray();
+        var rows = service.Instances.Select(i => (Instance: i, Live: lives.Read(i.Epoch))).ToArray();
         var totalRequests = rows.Sum(r => r.Live.TotalRequests);
         return [.. rows.Select(r => new InstanceShareDocument(
             r.Instance.InstanceId,

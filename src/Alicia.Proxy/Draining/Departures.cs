@@ -13,6 +13,9 @@ namespace Alicia.Proxy.Draining;
 /// </summary>
 internal sealed partial class Departures(ServiceRegistry registry, LiveTable lives, EndpointTable endpoints, TimeProvider time, ILogger<Departures> logger)
 {
+    /// <summary>How long a departure waits after the registry failed to finish it.</summary>
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
+
     private readonly ConcurrentDictionary<long, Departure> _leaving = new();
 
     /// <summary>Begins the departure of an instance that nothing new can reach any more.</summary>
@@ -25,7 +28,11 @@ internal sealed partial class Departures(ServiceRegistry registry, LiveTable liv
         if (!_leaving.TryAdd(instance.Epoch, departure))
             return;
         departure.Timer = time.CreateTimer(_ => Finish(departure, "drain timeout"), null, timeout, Timeout.InfiniteTimeSpan);
-        lives.GetOrAdd(instance.Epoch).WhenIdle(_ => Finish(departure, "idle"));
+        lives.GetOrAdd(instance.Epoch).WhenIdle(_ =>
+        {
+            departure.Idle.TrySetResult();
+            Finish(departure, "idle");
+        });
     }
 
     /// <summary>An epoch is no longer in the registry: whatever is kept by it goes once nothing is in flight.</summary>
@@ -37,6 +44,7 @@ internal sealed partial class Departures(ServiceRegistry registry, LiveTable liv
         {
             live.WhenIdle(l =>
             {
+                departure?.Idle.TrySetResult();
                 lives.Forget(l.Epoch);
                 endpoints.Forget(l.Epoch);
             });
@@ -45,6 +53,9 @@ internal sealed partial class Departures(ServiceRegistry registry, LiveTable liv
 
     /// <summary>Completes when the instance of that epoch has left the registry; at once when it is not leaving.</summary>
     public Task GoneAsync(long epoch) => _leaving.TryGetValue(epoch, out var departure) ? departure.Gone.Task : Task.CompletedTask;
+
+    /// <summary>Completes when nothing is in flight to that epoch any more, which may be after it has left; at once when it is not leaving.</summary>
+    public Task IdleAsync(long epoch) => _leaving.TryGetValue(epoch, out var departure) ? departure.Idle.Task : Task.CompletedTask;
 
     private void Finish(Departure departure, string reason)
     {
@@ -57,12 +68,21 @@ internal sealed partial class Departures(ServiceRegistry registry, LiveTable liv
         var instance = departure.Instance;
         try
         {
-            await registry.SubmitAsync(new FinishDeparture(instance.ServiceName, instance.Epoch), CancellationToken.None);
-            LogLeft(logger, instance.ServiceName, instance.InstanceId, reason, lives.TryGet(instance.Epoch, out var live) ? live.InFlight : 0);
+            var result = await registry.SubmitAsync(new FinishDeparture(instance.ServiceName, instance.Epoch), CancellationToken.None);
+            if (result.Accepted)
+                LogLeft(logger, instance.ServiceName, instance.InstanceId, reason, lives.Read(instance.Epoch).InFlight);
+            else
+                departure.Retry(RetryDelay);
         }
         catch (Exception e) when (e is System.Threading.Channels.ChannelClosedException or OperationCanceledException)
         {
             // The proxy is stopping; the instance's row is gone already.
+        }
+        catch (Exception e)
+        {
+            // A bug in the registry. Left like this, the instance would drain for ever.
+            LogRetrying(logger, instance.ServiceName, instance.InstanceId, e);
+            departure.Retry(RetryDelay);
         }
     }
 
@@ -74,9 +94,18 @@ internal sealed partial class Departures(ServiceRegistry registry, LiveTable liv
 
         public TaskCompletionSource Gone { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+        public TaskCompletionSource Idle { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
         public ITimer? Timer { get; set; }
 
         public bool TryFinish() => Interlocked.Exchange(ref _finishing, 1) == 0;
+
+        /// <summary>Has the timer try again after <paramref name="delay"/>.</summary>
+        public void Retry(TimeSpan delay)
+        {
+            Volatile.Write(ref _finishing, 0);
+            Timer?.Change(delay, Timeout.InfiniteTimeSpan);
+        }
 
         public void End()
         {
@@ -84,6 +113,9 @@ internal sealed partial class Departures(ServiceRegistry registry, LiveTable liv
             Gone.TrySetResult();
         }
     }
+
+    [LoggerMessage(LogLevel.Error, "Instance {Instance} of {Service} could not be struck off the registry; trying again")]
+    private static partial void LogRetrying(ILogger logger, string service, string instance, Exception error);
 
     [LoggerMessage(LogLevel.Information, "Instance {Instance} of {Service} has left ({Reason}, {InFlight} requests in flight)")]
     private static partial void LogLeft(ILogger logger, string service, string instance, string reason, int inFlight);

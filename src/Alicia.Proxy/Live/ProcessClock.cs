@@ -23,18 +23,18 @@ internal sealed class ProcessClock(TimeProvider time)
 }
 
 /// <summary>Moves every service's <see cref="RecentWindow"/> on, once per slot.</summary>
-internal sealed class RecentWindowTicker(LiveTable lives, TimeProvider time) : BackgroundService
+internal sealed class RecentWindowTicker(LiveTable lives, ProcessClock clock, TimeProvider time) : BackgroundService
 {
+    /// <summary>The clock that the windows are read by. Held here so that it starts with the process and not with the first question.</summary>
+    public ProcessClock Clock { get; } = clock;
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(RecentWindow.SlotLength, time);
         try
         {
             while (await timer.WaitForNextTickAsync(stoppingToken))
-            {
-                foreach (var service in lives.Services)
-                    service.Recent.Advance();
-            }
+                lives.Advance();
         }
         catch (OperationCanceledException)
         {

@@ -9,7 +9,8 @@ internal sealed class RecentWindow
     /// <summary>Length of one slot.</summary>
     public static readonly TimeSpan SlotLength = TimeSpan.FromSeconds(5);
 
-    private const int Slots = 13;
+    /// <summary>Slots that the window keeps.</summary>
+    public const int Slots = 13;
 
     private Slot[]? _slots;
     private int _current;

@@ -18,7 +18,7 @@ internal sealed class RegistrySnapshot
         _services = services;
     }
 
-    /// <summary>Rises by one with every accepted change, and never falls, restarts included.</summary>
+    /// <summary>Rises with every accepted change; unique within a process. A restart goes on from the last revision that was stored.</summary>
     public long Revision { get; }
 
     /// <summary>What configuration says about every service.</summary>

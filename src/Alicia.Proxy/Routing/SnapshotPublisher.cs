@@ -34,6 +34,7 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
     private RoutingTable _table = RoutingTable.Empty;
     private Task _loop = Task.CompletedTask;
     private long _appliedRevision = -1;
+    private volatile bool _failing;
 
     public SnapshotPublisher(ServiceRegistry registry, SnapshotConfigProvider provider, IServiceProvider services, LiveTable lives,
         EndpointTable endpoints, PolicyCatalog policies, TimeProvider time, ILogger<SnapshotPublisher> logger)
@@ -41,6 +42,12 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
         (_registry, _provider, _services, _lives, _endpoints, _policies, _time, _logger) = (registry, provider, services, lives, endpoints, policies, time, logger);
         registry.Published = _ => _signal.Writer.TryWrite(true);
     }
+
+    /// <summary>How long a failed publication waits before it is tried again.</summary>
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
+
+    /// <summary>True while the registry's latest revision cannot be put in force.</summary>
+    public bool Failing => _failing;
 
     /// <summary>The table in force.</summary>
     public RoutingTable Table => Volatile.Read(ref _table);
@@ -88,18 +95,37 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
             {
                 // Taken before the snapshot is read: a swap in between signals again and costs at most one empty round.
                 _signal.Reader.TryRead(out _);
-                if (_registry.Snapshot.Revision != _published.Revision)
-                    await PublishAsync(_registry.Snapshot);
+                var snapshot = _registry.Snapshot;
+                if (snapshot.Revision != _published.Revision && !await TryPublishAsync(snapshot))
+                {
+                    // What was in force stays in force; the next change, or a while, brings the next try.
+                    await Task.Delay(RetryDelay, _time, _stopping.Token);
+                    _signal.Writer.TryWrite(true);
+                }
             }
         }
         catch (OperationCanceledException)
         {
             // Stopping.
         }
+    }
+
+    /// <summary>Publishes; a failure, which validation should have kept out, is told to those who wait and does not end the loop.</summary>
+    private async Task<bool> TryPublishAsync(RegistrySnapshot snapshot)
+    {
+        try
+        {
+            await PublishAsync(snapshot);
+            _failing = false;
+            return true;
+        }
         catch (Exception e)
         {
-            LogLoopDied(_logger, e);
-            throw;
+            if (!_failing)
+                LogFailed(_logger, snapshot.Revision, e);
+            _failing = true;
+            FailWaiters(snapshot.Revision, e);
+            return false;
         }
     }
 
@@ -116,7 +142,7 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
             if (ReferenceEquals(before, service))
                 continue;
             changed.Add(service);
-            setChanged |= before is null;
+            setChanged |= before is null || before.Leaving != service.Leaving;
             routesChanged |= before is null ? !service.Routes.IsEmpty : !before.Routes.AsSpan().SequenceEqual(service.Routes.AsSpan());
             if (before is null || !SameRotation(before, service))
             {
@@ -129,6 +155,7 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
         {
             _clusters.Remove(gone.Name);
             _upstreams.Remove(gone.Name);
+            _lives.Retire(gone.Name);
             setChanged = clustersChanged = true;
             routesChanged |= !gone.Routes.IsEmpty;
         }
@@ -136,27 +163,14 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
         if (routesChanged)
             _routes = RouteProjection.Routes(snapshot);
         if (clustersChanged || routesChanged)
-            await HandToYarpAsync();
+            await _provider.ApplyAsync(_routes, [RouteProjection.PlaceholderCluster, .. _clusters.Values]);
         foreach (var service in changed)
             Refresh(service);
         if (setChanged)
-            Volatile.Write(ref _table, new RoutingTable(snapshot.Rules, _upstreams.Values));
+            Volatile.Write(ref _table, new RoutingTable(snapshot.Rules, _upstreams.Values.Where(u => !snapshot.Services[u.Name].Leaving)));
         NotifyDepartures(snapshot);
         _published = snapshot;
         ReleaseWaiters(snapshot.Revision);
-    }
-
-    private async Task HandToYarpAsync()
-    {
-        try
-        {
-            await _provider.ApplyAsync(_routes, [RouteProjection.PlaceholderCluster, .. _clusters.Values]);
-        }
-        catch (InvalidOperationException e)
-        {
-            // Validation should have kept this out. What was in force stays in force.
-            LogRefused(_logger, e);
-        }
     }
 
     /// <summary>Brings one service's limits, endpoints and pool up to date.</summary>
@@ -240,12 +254,21 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
         }
     }
 
+    private void FailWaiters(long revision, Exception error)
+    {
+        lock (_waitersLock)
+        {
+            while (_waiters.TryPeek(out var waiter, out var wanted) && wanted <= revision)
+            {
+                _waiters.Dequeue();
+                waiter.TrySetException(new InvalidOperationException("The change is stored but could not be put in force.", error));
+            }
+        }
+    }
+
     private static bool SameRotation(Service before, Service after) =>
         before.Instances.Where(i => i.InRotation).Select(i => i.Epoch).SequenceEqual(after.Instances.Where(i => i.InRotation).Select(i => i.Epoch));
 
-    [LoggerMessage(LogLevel.Critical, "YARP refused the routing configuration; the previous one stays in force")]
-    private static partial void LogRefused(ILogger logger, Exception error);
-
-    [LoggerMessage(LogLevel.Critical, "The publication loop died; routing no longer follows the registry")]
-    private static partial void LogLoopDied(ILogger logger, Exception error);
+    [LoggerMessage(LogLevel.Critical, "Revision {Revision} of the registry could not be put in force; requests are routed as before, and it is tried again")]
+    private static partial void LogFailed(ILogger logger, long revision, Exception error);
 }
