@@ -186,7 +186,7 @@ public sealed class InstanceLiveTests
         table.Forget(5);
         table.TryGet(5, out _).Should().BeFalse();
         table.GetOrAdd(5).Should().NotBeSameAs(first);
-        table.Forget("tts");
-        table.Services.Should().BeEmpty();
+        table.Retire("tts");
+        table.TryGet("tts", out _).Should().BeFalse();
     }
 }
