@@ -23,7 +23,7 @@ internal sealed class UpstreamConnector(EndpointTable endpoints, ServiceRegistry
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellation);
         try
         {
-            var stream = await ConnectAnyAsync(slot, either.Token);
+            var stream = await ConnectAnyAsync(slot, time.GetTimestamp(), either.Token);
             return endpoint.IsTls ? await SecureAsync(endpoint, stream, either.Token) : stream;
         }
         catch (OperationCanceledException e) when (timeout.IsCancellationRequested)
@@ -32,21 +32,30 @@ internal sealed class UpstreamConnector(EndpointTable endpoints, ServiceRegistry
         }
     }
 
-    private async Task<Stream> ConnectAnyAsync(AddressSlot first, CancellationToken cancellation)
+    private async Task<Stream> ConnectAnyAsync(AddressSlot first, long startedAt, CancellationToken cancellation)
     {
         UpstreamConnectException? failure = null;
-        var others = first.Endpoint.Slots.ToArray().Where(s => s != first).Select(s => s.Address);
-        foreach (var address in others.Prepend(first.Address))
+        IPAddress[] addresses = [first.Address, .. first.Endpoint.Slots.ToArray().Where(s => s != first).Select(s => s.Address)];
+        for (var i = 0; i < addresses.Length; i++)
         {
+            var address = addresses[i];
             if (!registry.Snapshot.Rules.Allows(address))
             {
                 failure ??= new UpstreamConnectException(ConnectFailure.Prohibited, $"{address} is not inside the networks of Registry:AllowedNetworks.");
                 continue;
             }
 
+            // An address that swallows connections must leave the others time to answer: each may take its share of what is left.
+            var left = first.Endpoint.ConnectTimeout - time.GetElapsedTime(startedAt);
+            using var share = new CancellationTokenSource(left > TimeSpan.Zero ? left / (addresses.Length - i) : TimeSpan.Zero, time);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(share.Token, cancellation);
             try
             {
-                return await ConnectOneAsync(new IPEndPoint(address, first.Endpoint.Port), cancellation);
+                return await ConnectOneAsync(new IPEndPoint(address, first.Endpoint.Port), either.Token);
+            }
+            catch (OperationCanceledException e) when (!cancellation.IsCancellationRequested)
+            {
+                failure = new UpstreamConnectException(ConnectFailure.TimedOut, $"{new IPEndPoint(address, first.Endpoint.Port)} did not accept in time.", e);
             }
             catch (SocketException e)
             {

@@ -100,8 +100,14 @@ internal sealed class AddressSlot(UpstreamEndpoint endpoint, int id, IPAddress a
 
     public IPAddress Address { get; } = address;
 
-    /// <summary>Such as <c>http://42-0.upstream:8003</c>: epoch, slot, port. Always http; TLS is done below the HTTP client.</summary>
-    public string Prefix { get; } = $"http://{Authority(endpoint.Epoch, id)}:{endpoint.Port}";
+    private readonly string _plain = $"http://{Authority(endpoint.Epoch, id)}:{endpoint.Port}";
+    private readonly string _secure = $"https://{Authority(endpoint.Epoch, id)}:{endpoint.Port}";
+
+    /// <summary>
+    /// Such as <c>http://42-0.upstream:8003</c>: epoch, slot, port. TLS is the connector's work, and http says so to the HTTP client; but HTTP/2 sends the scheme
+    /// along, and servers refuse one that is not their transport's.
+    /// </summary>
+    public string Prefix => Endpoint is { IsTls: true, Protocol: UpstreamProtocol.Http2 } ? _secure : _plain;
 
     /// <summary>The host part of <see cref="Prefix"/>.</summary>
     public string Name { get; } = Authority(endpoint.Epoch, id);

@@ -1,6 +1,7 @@
 using System.Net;
 using Alicia.Proxy.Balancing;
 using Alicia.Proxy.Connections;
+using Alicia.Proxy.Registry;
 using Alicia.Proxy.Registry.Settings;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Primitives;
@@ -88,7 +89,13 @@ internal sealed class Exchange : HttpTransformer
         if (request.Headers.TransferEncoding.Count > 0)
             proxyRequest.Content?.Headers.Remove("Content-Length");
         if (HttpProtocol.IsHttp2(request.Protocol) && request.Headers.TE.ToString().Contains("trailers", StringComparison.OrdinalIgnoreCase))
+        {
             proxyRequest.Headers.TryAddWithoutValidation("TE", "trailers");
+            // HTTP/2 has no Connection field; in HTTP/1.1 TE without it would be for the next hop but one.
+            if (_member.Endpoint.Protocol == UpstreamProtocol.Http1)
+                proxyRequest.Headers.TryAddWithoutValidation("Connection", "TE");
+        }
+
 
         var host = _settings.Get(SettingKeys.HostHeader) == "instance" ? _member.Endpoint.HostAndPort : request.Headers.Host.ToString();
         proxyRequest.Headers.Host = host.Length > 0 ? host : _member.Endpoint.HostAndPort;
