@@ -29,6 +29,8 @@ internal sealed class Exchange : HttpTransformer
     private readonly long _startedAt;
     private int _finished;
     private bool _failed;
+    private bool _cut;
+    private HttpContext? _grpc;
 
     public Exchange(Upstream upstream, ServiceSettings settings, PoolMember member, AddressSlot slot, string target, string strippedPrefix, ForwardingOptions options,
         TimeProvider time, ExchangeDeadline? deadline)
@@ -61,6 +63,20 @@ internal sealed class Exchange : HttpTransformer
         _failed = true;
         _member.Live.CountFailure();
         _upstream.Live.CountFailure();
+    }
+
+    /// <summary>
+    /// The instance's answer broke off. A gRPC caller is told with a status of its own in the trailers: to a reset stream its library could only give a status that
+    /// means something else, such as "cancelled".
+    /// </summary>
+    /// <returns>True when the answer is to end there, with that status; false when its stream is to be cut too.</returns>
+    public bool EndsWithStatus(Exception fault)
+    {
+        if (_grpc is null || _grpc.RequestAborted.IsCancellationRequested || fault is not (IOException or HttpRequestException))
+            return false;
+        _cut = true;
+        Fail();
+        return true;
     }
 
     /// <inheritdoc/>
@@ -112,7 +128,10 @@ internal sealed class Exchange : HttpTransformer
         if (proxyResponse is null)
             return ValueTask.FromResult(false);
 
-        if (proxyResponse.StatusCode == HttpStatusCode.SwitchingProtocols)
+        // Over HTTP/2 the success of a CONNECT is the switch of protocols; its content is a stream for both ways.
+        var switched = proxyResponse.StatusCode == HttpStatusCode.SwitchingProtocols
+            || (proxyResponse.IsSuccessStatusCode && proxyResponse.RequestMessage?.Method == HttpMethod.Connect);
+        if (switched)
             _deadline?.Upgraded();
         else
             _deadline?.Answered();
@@ -125,8 +144,10 @@ internal sealed class Exchange : HttpTransformer
 
         CopyResponseFields(httpContext, proxyResponse);
         Guard?.Amend(httpContext.Response.Headers);
-        if (proxyResponse.StatusCode != HttpStatusCode.SwitchingProtocols)
+        if (!switched)
             proxyResponse.Content = new FinishingContent(proxyResponse.Content, this);
+        if (proxyResponse.Content.Headers.ContentLength is null && HttpProtocol.IsHttp2(httpContext.Request.Protocol) && ProxyAnswer.IsGrpc(httpContext.Request))
+            _grpc = httpContext;
         return ValueTask.FromResult(true);
     }
 
@@ -137,6 +158,11 @@ internal sealed class Exchange : HttpTransformer
         {
             foreach (var (name, values) in proxyResponse.TrailingHeaders.NonValidated)
                 trailers[name] = ToValues(values);
+            if (_cut)
+            {
+                trailers["grpc-status"] = ProxyError.ConnectionTerminated.GrpcStatus.ToString(System.Globalization.CultureInfo.InvariantCulture);
+                trailers["grpc-message"] = "Instance broke off its answer";
+            }
         }
 
         return ValueTask.CompletedTask;

@@ -54,7 +54,17 @@ internal sealed class FinishingContent(HttpContent inner, Exchange exchange) : H
             var read = inner.ReadAsync(buffer, cancellationToken);
             return read.IsCompletedSuccessfully ? ValueTask.FromResult(Count(read.Result, buffer.Length)) : Awaited(read, buffer.Length);
 
-            async ValueTask<int> Awaited(ValueTask<int> pending, int size) => Count(await pending, size);
+            async ValueTask<int> Awaited(ValueTask<int> pending, int size)
+            {
+                try
+                {
+                    return Count(await pending, size);
+                }
+                catch (Exception e) when (exchange.EndsWithStatus(e))
+                {
+                    return Count(0, size);
+                }
+            }
         }
 
         public override int Read(byte[] buffer, int offset, int count) => Count(inner.Read(buffer, offset, count), count);
