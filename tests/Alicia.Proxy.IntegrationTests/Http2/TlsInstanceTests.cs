@@ -1,6 +1,10 @@
 using System.Net;
 using Alicia.Proxy.IntegrationTests.Harness;
 using Alicia.Proxy.IntegrationTests.Peers;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
 
 namespace Alicia.Proxy.IntegrationTests.Http2;
 
@@ -83,6 +87,28 @@ public sealed class TlsInstanceTests : IAsyncLifetime
 
         (await PythonPeer.RunAsync("grpc_client.py", Call("unary", "secret"))).GetProperty("answer").GetString().Should().Be("secret");
         (await PythonPeer.RunAsync("grpc_client.py", Call("chat", "50"))).GetProperty("answers").GetInt32().Should().Be(50);
+    }
+
+    [NeedsOwnHostsFact]
+    public async Task Kestrel_which_refuses_a_scheme_that_is_not_its_transport_s_is_content()
+    {
+        var (certificate, key) = _authority.Issue(Name);
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        using var own = System.Security.Cryptography.X509Certificates.X509Certificate2.CreateFromPemFile(certificate, key);
+        builder.WebHost.UseKestrelHttpsConfiguration().ConfigureKestrel(server => server.Listen(IPAddress.Loopback, 0, listen =>
+        {
+            listen.Protocols = Microsoft.AspNetCore.Server.Kestrel.Core.HttpProtocols.Http2;
+            listen.UseHttps(own);
+        }));
+        await using var server = builder.Build();
+        server.Run(context => context.Response.WriteAsync($"{context.Request.Protocol} {context.Request.Scheme}"));
+        await server.StartAsync();
+        await using var proxy = await StartAsync(trust: true);
+        await RegisterAsync(proxy, "kestrel", Name, new Uri(server.Urls.First()).Port, "http2");
+
+        (await proxy.Http.GetStringAsync("/kestrel/x")).Should().Be("HTTP/2 https");
+        (await proxy.H2c.GetStringAsync("/kestrel/x")).Should().Be("HTTP/2 https");
     }
 
     private Task<ProxyProcess> StartAsync(bool trust) => ProxyProcess.StartAsync(new ProxyOptions

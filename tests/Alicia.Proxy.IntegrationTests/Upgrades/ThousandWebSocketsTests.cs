@@ -84,7 +84,7 @@ public sealed class ThousandWebSocketsTests(ITestOutputHelper output)
         }
 
         await proxy.WriteConfigAsync("""
-            { "Defaults": { "MaxConnections": 1900 }, "Services": { "fixed": { "Instances": { "one": { "Host": "127.0.0.1", "Port": 1 } } } } }
+            { "Defaults": { "MaxConnections": 1900 }, "Services": { "fixed": { "Instances": [ { "Host": "127.0.0.1", "Port": 1 } ] } } }
             """);
         await Eventually.Until("the configuration is in force", async () =>
         {
