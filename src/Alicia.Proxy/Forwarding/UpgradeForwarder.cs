@@ -96,10 +96,11 @@ internal sealed class UpgradeForwarder(UpstreamConnector connector, TimeProvider
         var (upEnd, downEnd) = (await up, await down);
         if (silence.Expired || context.RequestAborted.IsCancellationRequested)
             return null;
-        // The instance's connection broke off, rather than ended: that is its failure.
-        return first == down && downEnd == CopyEnd.ReadFailed ? new Outcome(FaultSide.Instance, null)
-            : first == up && upEnd == CopyEnd.WriteFailed ? new Outcome(FaultSide.Instance, null)
-            : null;
+        if ((first != down || downEnd != CopyEnd.ReadFailed) && (first != up || upEnd != CopyEnd.WriteFailed))
+            return null;
+        // The instance's connection broke off, rather than ended. The caller's does so too: half a message must not look like all of it.
+        context.Abort();
+        return new Outcome(FaultSide.Instance, null);
     }
 
     private async Task<Outcome?> RelayAsync(HttpContext context, HttpResponseMessage response, ServiceSettings settings, CancellationTokenSource ending)

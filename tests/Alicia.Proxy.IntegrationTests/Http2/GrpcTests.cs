@@ -114,9 +114,10 @@ public sealed class GrpcTests(GrpcPeers peers) : IClassFixture<GrpcPeers>
     [NeedsPackageFact("python3-grpcio")]
     public async Task A_method_that_the_server_does_not_have_is_the_server_s_own_answer()
     {
-        var result = await peers.RunAsync("fail", "12");
+        var result = await peers.RunAsync("missing");
 
         result.GetProperty("code").GetString().Should().Be("UNIMPLEMENTED");
+        result.GetProperty("details").GetString().Should().Be("Method not found!");
     }
 
     [NeedsPackageFact("python3-grpcio")]

@@ -233,6 +233,26 @@ public sealed class Http2Tests(BothProtocols peers) : IClassFixture<BothProtocol
         await peers.Instance(instance).UntilStatsAsync("none in flight", s => s.InFlight == 0);
     }
 
+    [Theory]
+    [InlineData("http1")]
+    [InlineData("h2c")]
+    public async Task A_websocket_over_http2_that_is_given_up_ends_at_the_instance_within_a_second(string instance)
+    {
+        var backend = peers.Instance(instance);
+        using var socket = new ClientWebSocket();
+        socket.Options.HttpVersion = HttpVersion.Version20;
+        socket.Options.HttpVersionPolicy = HttpVersionPolicy.RequestVersionExact;
+        using var invoker = new HttpMessageInvoker(new SocketsHttpHandler { UseProxy = false });
+        using var late = new CancellationTokenSource(Deadlines.Wait);
+        await socket.ConnectAsync(new Uri($"ws://{peers.Proxy.H2c.BaseAddress!.Authority}/{instance}/ws"), invoker, late.Token);
+        await backend.UntilStatsAsync("one in flight", s => s.InFlight == 1);
+
+        socket.Abort();
+
+        await backend.UntilStatsAsync("none in flight", s => s.InFlight == 0, TimeSpan.FromSeconds(1.5));
+        await peers.Proxy.Registry.UntilAsync("none in flight", $"/stats/{instance}", s => s.GetProperty("active_connections").GetInt64() == 0);
+    }
+
     [Fact]
     public async Task A_websocket_over_http1_reaches_an_instance_that_speaks_http2()
     {
@@ -245,6 +265,25 @@ public sealed class Http2Tests(BothProtocols peers) : IClassFixture<BothProtocol
         var read = await socket.ReceiveAsync(buffer, late.Token);
 
         Encoding.UTF8.GetString(buffer, 0, read.Count).Should().Be("up");
+    }
+
+    [Theory]
+    [InlineData("http1")]
+    [InlineData("h2c")]
+    public async Task A_tunnel_of_another_protocol_over_http2_is_refused_and_the_connection_goes_on(string instance)
+    {
+        using var client = Clients.Create(peers.Proxy.H2c.BaseAddress!, http2: true);
+        // The client asks for a tunnel only on a connection whose server has said that it can.
+        using var first = await client.GetAsync($"/{instance}/echo");
+        using var request = new HttpRequestMessage(HttpMethod.Connect, $"/{instance}/upgrade");
+        request.Headers.Protocol = "made-up";
+
+        using var answer = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+
+        answer.StatusCode.Should().Be(HttpStatusCode.BadRequest);
+        answer.Headers.GetValues("Proxy-Status").Should().Equal("alicia; error=http_request_error");
+        using var next = await client.GetAsync($"/{instance}/echo");
+        next.StatusCode.Should().Be(HttpStatusCode.OK);
     }
 
     private async Task<long> AbortedAsync(string service) =>

@@ -42,6 +42,10 @@ def fail():
     return method("Fail", "unary_unary")(argument.encode(), timeout=20)
 
 
+def missing():
+    return method("Nobody", "unary_unary")(b"", timeout=20)
+
+
 def fail_late():
     got = []
     try:

@@ -122,20 +122,39 @@ public sealed class TunnelTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task An_instance_that_breaks_off_closes_the_client_s_connection_and_is_counted_as_failed()
+    public async Task An_instance_that_breaks_off_is_counted_as_failed_and_breaks_off_for_the_client_too()
     {
-        await using var other = await Backend.StartAsync("B");
-        await _proxy.Registry.RegisterActiveAsync("cut", other);
+        await using var upstream = RawUpstream.Start(async (connection, _) =>
+        {
+            await connection.SendAsync("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: made-up/1.0\r\n\r\nhalf");
+            await connection.ReadCountAsync(1);
+            connection.Reset();
+        });
+        await RegisterAsync("cut", upstream);
         using var client = await RawConnection.ConnectAsync(_proxy.Address);
         await client.SendAsync(Ask.Replace("/t/", "/cut/", StringComparison.Ordinal));
-        (await client.ReadHeadAsync()).Text.Should().StartWith("HTTP/1.1 101 ");
+        (await client.ReadUntilAsync("half")).End.Should().Be(RawEnd.Found);
+
         await client.SendAsync("x");
-        await client.ReadCountAsync(1);
+
+        (await client.ReadToEndAsync()).End.Should().Be(RawEnd.Reset);
+        var stats = await _proxy.Registry.UntilAsync("none in flight", "/stats/cut", s => s.GetProperty("active_connections").GetInt64() == 0);
+        stats.GetProperty("failed_requests").GetInt64().Should().Be(1);
+    }
+
+    [Fact]
+    public async Task An_instance_that_is_killed_ends_the_client_s_connection()
+    {
+        await using var other = await Backend.StartAsync("B");
+        await _proxy.Registry.RegisterActiveAsync("killed", other);
+        using var client = await RawConnection.ConnectAsync(_proxy.Address);
+        await client.SendAsync(Ask.Replace("/t/", "/killed/", StringComparison.Ordinal));
+        (await client.ReadHeadAsync()).Text.Should().StartWith("HTTP/1.1 101 ");
 
         other.Process.Kill();
 
         (await client.ReadToEndAsync()).End.Should().BeOneOf(RawEnd.Closed, RawEnd.Reset);
-        await _proxy.Registry.UntilAsync("none in flight", "/stats/cut", s => s.GetProperty("active_connections").GetInt64() == 0);
+        await _proxy.Registry.UntilAsync("none in flight", "/stats/killed", s => s.GetProperty("active_connections").GetInt64() == 0);
     }
 
     [Fact]
