@@ -1,1 +1,58 @@
-return 0;
+using System.Runtime.InteropServices;
+using Alicia.Proxy.Benchmarks;
+using Alicia.Proxy.Benchmarks.Load;
+using Alicia.Proxy.Benchmarks.Micro;
+
+const string Usage = """
+    Usage: Alicia.Proxy.Benchmarks VERB [options] [--report FILE]
+
+      pick        what a routing and balancing decision costs: nanoseconds and bytes
+      registry    registrations, restarts and memory of a proxy with many instances
+      forward     what the proxy adds to a request, beside direct calls and other proxies
+
+    README.md beside the project explains the options.
+    """;
+
+// A first interrupt ends the run in order, so that every process it started is ended too.
+using var interrupted = new CancellationTokenSource();
+void OnSignal(PosixSignalContext signal)
+{
+    signal.Cancel = true;
+    interrupted.Cancel();
+}
+
+try
+{
+    var rest = args.Skip(1).ToArray();
+    switch (args.FirstOrDefault())
+    {
+        case "pick":
+            return await PickRun.RunAsync(rest);
+        case "registry":
+        case "forward":
+            using (PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal))
+            using (PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal))
+            {
+                return await (args[0] == "registry" ? RegistryRun.RunAsync(rest, interrupted.Token) : ForwardRun.RunAsync(rest, interrupted.Token));
+            }
+
+        case LoadBackend.Verb:
+            return await LoadBackend.RunAsync(rest);
+        case LoadGenerator.Verb:
+            return await LoadGenerator.RunAsync();
+        case CountedProxy.Verb:
+            return await CountedProxy.RunAsync(rest);
+        default:
+            await Console.Error.WriteLineAsync(Usage);
+            return 2;
+    }
+}
+catch (UsageException fault)
+{
+    await Console.Error.WriteLineAsync($"{fault.Message}\n\n{Usage}");
+    return 2;
+}
+catch (OperationCanceledException) when (interrupted.IsCancellationRequested)
+{
+    return 130;
+}

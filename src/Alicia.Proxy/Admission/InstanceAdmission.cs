@@ -27,6 +27,23 @@ internal static class InstanceAdmission
     /// </summary>
     private const int PicksByPolicy = 3;
 
+    /// <summary>Times that one request asks again because the registry changed between its look at the state and its slot; one is rare already.</summary>
+    private const int MaxOvertakings = 8;
+
+    /// <summary>
+    /// Reserves a slot by the state in force, and asks again when a change overtakes the request: the instances that it knew may be closed, and others open.
+    /// </summary>
+    public static AdmissionResult TryAdmit(Upstream upstream, out UpstreamState state, out PoolMember member)
+    {
+        for (var overtaken = 0; ; overtaken++)
+        {
+            state = upstream.State;
+            var result = TryAdmit(state, out member);
+            if (result == AdmissionResult.Admitted || ReferenceEquals(state, upstream.State) || overtaken == MaxOvertakings)
+                return result;
+        }
+    }
+
     public static AdmissionResult TryAdmit(UpstreamState upstream, out PoolMember member)
     {
         var pool = upstream.Pool;

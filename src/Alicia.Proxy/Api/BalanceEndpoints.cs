@@ -13,16 +13,21 @@ namespace Alicia.Proxy.Api;
 /// <summary>Balancing for clients that connect themselves, and in-line forwarding through the management listener.</summary>
 internal static class BalanceEndpoints
 {
+    private const string InlinePattern = "/services/{service}/balance/{**path}";
+
     public static void MapBalance(this IEndpointRouteBuilder api)
     {
         api.MapPost("/services/{service}/balance", PickAsync)
             .WithMetadata(new RequiredScope(ApiScopes.Admin), AnyBody.Allowed)
             .WithName("PickInstance").WithTags("Balancing").WithSummary("Picks an instance as the proxy would now, without reserving it")
             .Produces<PickDocument>().Refuses(404, 503);
-        api.Map("/services/{service}/balance/{**path}", ForwardAsync)
+        api.MapMethods(InlinePattern, ["GET", "POST", "PUT", "PATCH", "DELETE"], ForwardAsync)
             .WithMetadata(new RequiredScope(ApiScopes.Admin), AnyBody.Allowed)
-            .WithName("ForwardInline").WithTags("Balancing").WithSummary("Forwards the request itself to the picked instance")
-            .WithDescription("The credential is taken off the request, Set-Cookie off the response, which gets Content-Security-Policy: sandbox. No body limit.");
+            .WithName("ForwardInline").WithTags("Balancing").WithSummary("Forwards the request itself, whatever its method, to the picked instance")
+            .WithDescription("The credential is taken off the request, Set-Cookie off the response, which gets Content-Security-Policy: sandbox. No body limit.")
+            .Refuses(404, 503);
+        // Any other method is forwarded too; a document cannot list them all.
+        api.Map(InlinePattern, ForwardAsync).WithMetadata(new RequiredScope(ApiScopes.Admin), AnyBody.Allowed).ExcludeFromDescription();
     }
 
     private static async Task<IResult> PickAsync(string service, HttpContext context, RegistryAccess access, RequestForwarder forwarder)
@@ -34,6 +39,8 @@ internal static class BalanceEndpoints
             return Results.Empty;
         }
 
+        if (ManagementGuard.CheckBody(context.Request) is { } refusal)
+            return Problems.Of(refusal.Status, refusal.Detail);
         if (!access.Publisher.Table.TryGet(service, out var upstream))
             return Problems.Of(Rejection.UnknownService(service));
         var state = upstream.State;
@@ -47,16 +54,16 @@ internal static class BalanceEndpoints
 
     private static async Task ForwardAsync(string service, HttpContext context, RegistryAccess access, RequestForwarder forwarder)
     {
-        if (!access.Publisher.Table.TryGet(service, out var upstream))
-        {
-            await Problems.Of(Rejection.UnknownService(service)).ExecuteAsync(context);
-            return;
-        }
-
         if (InlineTarget(context, service) is not { } target)
         {
             context.Response.Headers.Allow = "POST";
             await Problems.Of(StatusCodes.Status405MethodNotAllowed, "Picking is POST; in-line forwarding needs a path, at least '/'.").ExecuteAsync(context);
+            return;
+        }
+
+        if (!access.Publisher.Table.TryGet(service, out var upstream))
+        {
+            await Problems.Of(Rejection.UnknownService(service)).ExecuteAsync(context);
             return;
         }
 

@@ -87,7 +87,11 @@ internal static class InstanceEndpoints
             return problem!;
         var patch = RequestReaders.InstancePatch(body);
         if (body.Faults.Any)
+        {
+            PatchInstance.Check(patch, body.Faults);
             return Problems.Invalid(body.Faults);
+        }
+
         var result = await access.ChangeAsync(new PatchInstance(service, id, patch), context.RequestAborted);
         return result.Value is { } patched
             ? Results.Json(InstanceDocument.Of(patched.Service, patched.Instance, access.Lives), Wire.Json)
@@ -102,7 +106,7 @@ internal static class InstanceEndpoints
         var state = body.Text("state");
         body.RejectUnknown();
         if (state is not ("open" or "closed"))
-            body.Faults.Add("state", "must be open or closed");
+            body.Faults.AddIfNone("state", "must be open or closed");
         if (body.Faults.Any)
             return Problems.Invalid(body.Faults);
         if (Find(access, service, id, out var found, out var instance) is { } unknown)

@@ -13,6 +13,8 @@ internal static partial class ManagementPlane
         {
             options.SerializerOptions.PropertyNamingPolicy = Wire.Json.PropertyNamingPolicy;
             options.SerializerOptions.DictionaryKeyPolicy = Wire.Json.DictionaryKeyPolicy;
+            // A number in quotes is refused, and the OpenAPI document says so.
+            options.SerializerOptions.NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.Strict;
         });
         return services.AddProxyOpenApi();
     }

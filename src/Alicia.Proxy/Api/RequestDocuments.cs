@@ -1,18 +1,23 @@
 namespace Alicia.Proxy.Api;
 
-/// <summary>Body of a registration, for the OpenAPI document; <see cref="RequestReaders.Registration"/> reads it, and a test holds the two together.</summary>
+// These records are for the OpenAPI document only, doc comments included: RequestReaders reads the bodies, and tests hold the two together. A parameter
+// without a default is a required field there.
+
+/// <summary>A registration.</summary>
 internal sealed record RegistrationDocument(
-    string Host, int Port, string? InstanceId, string? Scheme, string? Protocol, int? Weight, int? MaxConnections, int? TtlSeconds,
-    IReadOnlyDictionary<string, object>? HealthCheck, IReadOnlyDictionary<string, string>? Metadata);
+    string Host, int Port, string? InstanceId = null, string? Scheme = null, string? Protocol = null, int? Weight = null, int? MaxConnections = null,
+    int? TtlSeconds = null, IReadOnlyDictionary<string, object>? HealthCheck = null, IReadOnlyDictionary<string, string>? Metadata = null);
 
-/// <summary>Body of a PATCH of an instance, for the OpenAPI document.</summary>
-internal sealed record InstancePatchDocument(int? Weight, int? MaxConnections, IReadOnlyDictionary<string, string?>? Metadata, string? State);
+/// <summary>A merge patch of an instance.</summary>
+internal sealed record InstancePatchDocument(
+    int? Weight = null, int? MaxConnections = null, IReadOnlyDictionary<string, string?>? Metadata = null, string? State = null);
 
-/// <summary>Body of a circuit request, for the OpenAPI document.</summary>
+/// <summary>What an operator wants a circuit to be: open or closed.</summary>
 internal sealed record CircuitRequestDocument(string State);
 
-/// <summary>Body of PUT and PATCH of a service, for the OpenAPI document: settings, at the top level or here, and routes.</summary>
-internal sealed record ServiceEditDocument(string? Algorithm, int? MaxConnections, IReadOnlyDictionary<string, object>? Settings, IReadOnlyList<RouteDocument>? Routes);
+/// <summary>Settings of a service, at the top level or under settings, and its routes.</summary>
+internal sealed record ServiceEditDocument(
+    string? Algorithm = null, int? MaxConnections = null, IReadOnlyDictionary<string, object>? Settings = null, IReadOnlyList<RouteDocument>? Routes = null);
 
 /// <summary>What became of something that was removed.</summary>
 /// <param name="State"><c>removed</c>, or <c>draining</c> while requests are in flight.</param>

@@ -70,7 +70,7 @@ internal sealed record ServiceDocument
 }
 
 /// <summary>A declared route as the API shows it.</summary>
-internal sealed record RouteDocument(IReadOnlyList<string> Hosts, string? Path, string? StripPrefix);
+internal sealed record RouteDocument(IReadOnlyList<string>? Hosts = null, string? Path = null, string? StripPrefix = null);
 
 /// <summary>Counters of one service: totals since start, rates and times of the last minute.</summary>
 internal sealed record ServiceCounters(long TotalRequests, long FailedRequests, long RejectedRequests, long AbortedRequests, long ActiveConnections,

@@ -35,6 +35,7 @@ internal static class ServiceEndpoints
     private static IResult List(HttpContext context, RegistryAccess access) =>
         Results.Json(
             new ServiceListDocument(access.Registry.Snapshot.Services
+                .Where(s => VisibleServices.Shows(context, s.Key))
                 .OrderBy(s => s.Key, StringComparer.Ordinal)
                 .ToDictionary(s => s.Key, s => ServiceDocument.Of(s.Value, access.Lives, access.Clock), StringComparer.Ordinal)),
             Wire.Json);
@@ -49,7 +50,14 @@ internal static class ServiceEndpoints
             return problem!;
         var edit = RequestReaders.ServiceEdit(body);
         if (body.Faults.Any)
+        {
+            if (!Names.IsService(service))
+                body.Faults.Add("service_name", "must be " + Names.ServiceRule);
+            // What could be read is held against the rules too, so that one reply names everything.
+            RouteRules.Validate(edit.Routes ?? [], "routes", body.Faults);
             return Problems.Invalid(body.Faults);
+        }
+
         var change = new ChangeService(service, edit, replace, RequestReaders.Precondition(context.Request));
         var result = await access.ChangeAsync(change, context.RequestAborted);
         if (result.Value is not { } changed)

@@ -19,7 +19,8 @@ internal static class StatsEndpoints
             .WithName("GetServiceStats").WithTags("Statistics").WithSummary("Counters, latencies and shares of one service").Produces<ServiceStatsDocument>().Refuses(404);
     }
 
-    private static IResult All(RegistryAccess access) => Results.Json(StatsDocument.Of(access.Registry.Snapshot, access.Lives, access.Clock), Wire.Json);
+    private static IResult All(HttpContext context, RegistryAccess access) =>
+        Results.Json(StatsDocument.Of(access.Registry.Snapshot, access.Lives, access.Clock, name => VisibleServices.Shows(context, name)), Wire.Json);
 
     private static IResult One(string service, RegistryAccess access) => access.Registry.Snapshot.TryGet(service, out var found)
         ? Results.Json(ServiceStatsDocument.Of(found, access.Lives, access.Clock), Wire.Json)
@@ -31,11 +32,12 @@ internal sealed record StatsDocument(int TotalServices, int TotalInstances, int 
     long RejectedRequests, long AbortedRequests, long ActiveConnections, double AverageResponseTime, double RequestsPerSecond, double Uptime, DateTimeOffset Timestamp,
     IReadOnlyDictionary<string, ServiceCounters> Services)
 {
-    public static StatsDocument Of(RegistrySnapshot snapshot, LiveTable lives, ProcessClock clock)
+    public static StatsDocument Of(RegistrySnapshot snapshot, LiveTable lives, ProcessClock clock, Func<string, bool> shows)
     {
+        var services = snapshot.Services.Values.Where(s => shows(s.Name)).OrderBy(s => s.Name, StringComparer.Ordinal).ToArray();
         var recent = new RecentReading();
         long total = 0, failed = 0, rejected = 0, aborted = 0, active = 0;
-        foreach (var live in lives.Services)
+        foreach (var live in lives.Services.Where(s => shows(s.Name)))
         {
             total += live.TotalRequests;
             failed += live.FailedRequests;
@@ -46,9 +48,9 @@ internal sealed record StatsDocument(int TotalServices, int TotalInstances, int 
         }
 
         return new StatsDocument(
-            snapshot.Services.Count, snapshot.Services.Values.Sum(s => s.Instances.Length), 0, 0, total, failed, rejected, aborted, active,
+            services.Length, services.Sum(s => s.Instances.Length), 0, 0, total, failed, rejected, aborted, active,
             recent.Average ?? 0, Math.Round(recent.Requests / clock.RecentSeconds, 3), clock.Uptime.TotalSeconds, clock.Now,
-            snapshot.Services.Keys.Order(StringComparer.Ordinal).ToDictionary(n => n, n => ServiceCounters.Of(lives.GetOrAdd(n), clock), StringComparer.Ordinal));
+            services.ToDictionary(s => s.Name, s => ServiceCounters.Of(lives.GetOrAdd(s.Name), clock), StringComparer.Ordinal));
     }
 }
 

@@ -24,11 +24,35 @@ internal static class WireBody
             using var document = JsonDocument.Parse(bytes, Strict);
             if (document.RootElement.ValueKind != JsonValueKind.Object)
                 return (null, Problems.Of(StatusCodes.Status400BadRequest, "The body must be a JSON object."));
+            ReadNames(document.RootElement);
             return (new WireObject(document.RootElement.Clone(), "", new FaultList()), null);
         }
         catch (JsonException e)
         {
             return (null, Problems.Of(StatusCodes.Status400BadRequest, $"The body is not valid JSON: {e.Message}"));
+        }
+        catch (InvalidOperationException)
+        {
+            return (null, Problems.Of(StatusCodes.Status400BadRequest, "A field's name is not valid Unicode text."));
+        }
+    }
+
+    /// <summary>Reads every name once: half a surrogate pair, or bytes that are no UTF-8, make a name that nobody could be told of.</summary>
+    /// <exception cref="InvalidOperationException">A name is no text.</exception>
+    private static void ReadNames(JsonElement element)
+    {
+        if (element.ValueKind == JsonValueKind.Array)
+        {
+            foreach (var item in element.EnumerateArray())
+                ReadNames(item);
+        }
+        else if (element.ValueKind == JsonValueKind.Object)
+        {
+            foreach (var property in element.EnumerateObject())
+            {
+                _ = property.Name;
+                ReadNames(property.Value);
+            }
         }
     }
 

@@ -14,6 +14,14 @@ internal abstract class BalancingPolicy : ILoadBalancingPolicy
     /// <summary>Name on the wire and in configuration.</summary>
     public abstract string Name { get; }
 
+    /// <summary>
+    /// Works out beforehand what picks from this pool need. Called on the control path, before the pool takes requests; a schedule over many odd weights takes milliseconds,
+    /// which no request should wait for.
+    /// </summary>
+    public virtual void Prepare(Pool pool)
+    {
+    }
+
     /// <summary>Index of the picked member. Called concurrently; must not allocate or block.</summary>
     /// <param name="pool">Never empty.</param>
     public abstract int Pick(Pool pool);

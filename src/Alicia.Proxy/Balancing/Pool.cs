@@ -28,7 +28,8 @@ internal sealed class Pool : IReadOnlyList<DestinationState>
     public Pool(IEnumerable<PoolMember> members)
     {
         _members = [.. members];
-        _firstTicket = 1 + _members.Select(m => m.Live.RotationTicket).DefaultIfEmpty(0).Max();
+        // Tickets of picks begin at 2, because 0 is "never picked" and 1 is what the first newcomers get.
+        _firstTicket = 1 + _members.Select(m => m.Live.RotationTicket).Append(1).Max();
         // A newcomer has no turn behind it; it is treated as picked just now. Put first, an instance that keeps coming back would get every request.
         foreach (var member in _members)
         {
@@ -39,7 +40,7 @@ internal sealed class Pool : IReadOnlyList<DestinationState>
         _members = [.. _members.OrderBy(m => m.Live.RotationTicket).ThenBy(m => m.Live.Epoch)];
         _lives = [.. _members.Select(m => m.Live)];
         _weights = [.. _lives.Select(l => l.Weight)];
-        _schedule = new Lazy<WeightedSchedule>(() => new WeightedSchedule(_weights, Overdue()));
+        _schedule = new Lazy<WeightedSchedule>(() => new WeightedSchedule(_weights, MostDue()));
         _cumulativeWeights = new Lazy<int[]>(() =>
         {
             var sum = 0;
@@ -93,22 +94,23 @@ internal sealed class Pool : IReadOnlyList<DestinationState>
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
     /// <summary>
-    /// Index of the member that has waited longest beyond its share, or -1. A new schedule begins with it; without that, a set that changes faster than its
-    /// period would never come to its light members.
+    /// Index of the member whose next turn is due first, counted from its last one at its present share. A new schedule begins with it; beginning with
+    /// the heaviest every time, a set that changes faster than its period would never come to its light members.
     /// </summary>
-    private int Overdue()
+    private int MostDue()
     {
         var total = _weights.Sum(w => (long)w);
-        var overdue = -1;
-        var worst = 2 * total;
-        for (var i = 0; i < _lives.Length; i++)
+        var due = 0;
+        for (var i = 1; i < _lives.Length; i++)
         {
-            var waited = (_firstTicket - 1 - _lives[i].RotationTicket) * _weights[i];
-            if (waited > worst)
-                (overdue, worst) = (i, waited);
+            // (total − waited·weight) / weight picks are left until the turn; compared without the division.
+            if (Left(i) * _weights[due] < Left(due) * _weights[i])
+                due = i;
         }
 
-        return overdue;
+        return due;
+
+        long Left(int i) => total - ((_firstTicket - 1 - _lives[i].RotationTicket) * _weights[i]);
     }
 
     /// <summary>A counter alone on its cache lines: every request of the service writes it.</summary>

@@ -8,6 +8,8 @@ internal sealed class WeightedRandom(Random random) : BalancingPolicy
 {
     public override string Name => "random";
 
+    public override void Prepare(Pool pool) => _ = pool.CumulativeWeights;
+
     public override int Pick(Pool pool)
     {
         var sums = pool.CumulativeWeights;

@@ -11,6 +11,12 @@ internal sealed class WeightedRoundRobin : BalancingPolicy
 {
     public override string Name => "weighted_round_robin";
 
+    public override void Prepare(Pool pool)
+    {
+        if (pool.Count > 0)
+            _ = pool.Schedule;
+    }
+
     public override int Pick(Pool pool)
     {
         var turn = pool.NextTurn();

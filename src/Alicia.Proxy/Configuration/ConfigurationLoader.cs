@@ -47,6 +47,9 @@ internal sealed class ConfigurationLoader
         Files = [.. _directories.SelectMany(DefaultFiles).Concat(_configFile is null ? [] : [_configFile]).Distinct(StringComparer.Ordinal)];
     }
 
+    /// <summary>What other rooms find at fault in a configuration that has faults already, so that one report has everything. Null: nothing.</summary>
+    public Func<ProxyConfiguration, IReadOnlyList<ConfigurationFault>>? FurtherFaults { get; set; }
+
     /// <summary>Every file that a load looks at, whether it is there or not.</summary>
     public IReadOnlyList<string> Files { get; }
 
@@ -82,8 +85,12 @@ internal sealed class ConfigurationLoader
             return new ConfigurationLoad(null, faults, stamps);
         }
 
-        var (value, found) = ConfigurationReader.Read(root);
-        return new ConfigurationLoad(value is null ? null : WithAbsolutePaths(value), found, stamps);
+        var (value, found) = ConfigurationReader.ReadAll(root);
+        if (found.Count == 0)
+            return new ConfigurationLoad(WithAbsolutePaths(value), found, stamps);
+        var further = FurtherFaults?.Invoke(value) ?? [];
+        // What could not be read is missing for them; it has its own fault.
+        return new ConfigurationLoad(null, [.. found, .. further.Where(f => found.All(known => !f.Key.Equals(known.Key, StringComparison.OrdinalIgnoreCase)))], stamps);
     }
 
     private static string? Name(IReadOnlyDictionary<string, string> environment, string variable) =>

@@ -13,6 +13,13 @@ internal static partial class ConfigurationReader
     /// <summary>Reads the whole configuration. The value is null exactly when there are faults.</summary>
     public static (ProxyConfiguration? Value, IReadOnlyList<ConfigurationFault> Faults) Read(IConfiguration configuration)
     {
+        var (value, faults) = ReadAll(configuration);
+        return (faults.Count == 0 ? value : null, faults);
+    }
+
+    /// <summary>Reads the whole configuration; where something is at fault, the value has the default, or nothing, in its place.</summary>
+    public static (ProxyConfiguration Value, IReadOnlyList<ConfigurationFault> Faults) ReadAll(IConfiguration configuration)
+    {
         var values = ConfigurationValues.Of(configuration);
         var faults = new List<ConfigurationFault>(values.Faults);
         var defaults = values.Overrides("Defaults", SettingKeys.All);
@@ -42,7 +49,7 @@ internal static partial class ConfigurationReader
         };
         if (values.Names("Management:ApiKeys").Count == 0)
             faults.AddRange(OpenManagementFaults(read));
-        return faults.Count == 0 ? (read, faults) : (null, faults);
+        return (read, faults);
     }
 
     /// <summary>Without a key, management is open to whoever reaches it, and so it must be this machine only.</summary>

@@ -30,7 +30,7 @@ internal sealed class Exchange : HttpTransformer
     private int _finished;
     private bool _failed;
     private bool _cut;
-    private HttpContext? _grpc;
+    private bool _isGrpc;
 
     public Exchange(Upstream upstream, ServiceSettings settings, PoolMember member, AddressSlot slot, string target, string strippedPrefix, ForwardingOptions options,
         TimeProvider time, ExchangeDeadline? deadline)
@@ -39,6 +39,9 @@ internal sealed class Exchange : HttpTransformer
         (_upstream, _settings, _member, _slot, _target, _strippedPrefix, _options, _time) = (upstream, settings, member, slot, target, strippedPrefix, options, time);
         _startedAt = time.GetTimestamp();
     }
+
+    /// <summary>True when the instance cut its answer, or was silent for too long in the middle of it.</summary>
+    public bool BrokenOff { get; private set; }
 
     /// <summary>Fields that <c>POST|GET … /balance/</c> removes or adds; null on the data plane.</summary>
     public IInlineGuard? Guard { get; init; }
@@ -65,18 +68,22 @@ internal sealed class Exchange : HttpTransformer
         _upstream.Live.CountFailure();
     }
 
+    /// <summary>The instance's answer ended before it was whole.</summary>
+    public void BreakOff()
+    {
+        BrokenOff = true;
+        Fail();
+    }
+
     /// <summary>
-    /// The instance's answer broke off. A gRPC caller is told with a status of its own in the trailers: to a reset stream its library could only give a status that
-    /// means something else, such as "cancelled".
+    /// What a gRPC caller gets of an answer that broke off: its end, with a status in the trailers. To a reset stream its library could only give a status that means
+    /// something else, such as "cancelled".
     /// </summary>
-    /// <returns>True when the answer is to end there, with that status; false when its stream is to be cut too.</returns>
+    /// <returns>False when the answer's stream is to be cut like its source.</returns>
     public bool EndsWithStatus(Exception fault)
     {
-        if (_grpc is null || _grpc.RequestAborted.IsCancellationRequested || fault is not (IOException or HttpRequestException))
-            return false;
-        _cut = true;
-        Fail();
-        return true;
+        _cut = _isGrpc && fault is (IOException or HttpRequestException);
+        return _cut;
     }
 
     /// <inheritdoc/>
@@ -145,9 +152,8 @@ internal sealed class Exchange : HttpTransformer
         CopyResponseFields(httpContext, proxyResponse);
         Guard?.Amend(httpContext.Response.Headers);
         if (!switched)
-            proxyResponse.Content = new FinishingContent(proxyResponse.Content, this);
-        if (proxyResponse.Content.Headers.ContentLength is null && HttpProtocol.IsHttp2(httpContext.Request.Protocol) && ProxyAnswer.IsGrpc(httpContext.Request))
-            _grpc = httpContext;
+            proxyResponse.Content = new FinishingContent(proxyResponse.Content, this, httpContext.RequestAborted);
+        _isGrpc = proxyResponse.Content.Headers.ContentLength is null && HttpProtocol.IsHttp2(httpContext.Request.Protocol) && ProxyAnswer.IsGrpc(httpContext.Request);
         return ValueTask.FromResult(true);
     }
 

@@ -6,14 +6,14 @@ namespace Alicia.Proxy.Forwarding;
 /// An instance's response body that ends its exchange as soon as the last byte has been read, before that byte goes to the caller. Otherwise a caller that sends its
 /// next request at once could find the slot of the answered one still taken.
 /// </summary>
-internal sealed class FinishingContent(HttpContent inner, Exchange exchange) : HttpContent
+internal sealed class FinishingContent(HttpContent inner, Exchange exchange, CancellationToken callerGone) : HttpContent
 {
     protected override Task<Stream> CreateContentReadStreamAsync() => CreateContentReadStreamAsync(CancellationToken.None);
 
     protected override async Task<Stream> CreateContentReadStreamAsync(CancellationToken cancellationToken)
     {
         var stream = await inner.ReadAsStreamAsync(cancellationToken);
-        return new FinishingStream(stream, inner.Headers.ContentLength ?? -1, exchange);
+        return new FinishingStream(stream, inner.Headers.ContentLength ?? -1, exchange, callerGone);
     }
 
     protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context) => await inner.CopyToAsync(stream, context);
@@ -31,7 +31,7 @@ internal sealed class FinishingContent(HttpContent inner, Exchange exchange) : H
         base.Dispose(disposing);
     }
 
-    private sealed class FinishingStream(Stream inner, long length, Exchange exchange) : Stream
+    private sealed class FinishingStream(Stream inner, long length, Exchange exchange, CancellationToken callerGone) : Stream
     {
         private long _left = length;
 
@@ -60,9 +60,13 @@ internal sealed class FinishingContent(HttpContent inner, Exchange exchange) : H
                 {
                     return Count(await pending, size);
                 }
-                catch (Exception e) when (exchange.EndsWithStatus(e))
+                catch (Exception e) when (!callerGone.IsCancellationRequested)
                 {
-                    return Count(0, size);
+                    // Told here, before the caller's connection is ended for it: from then on it looks as if the caller had gone.
+                    exchange.BreakOff();
+                    if (exchange.EndsWithStatus(e))
+                        return Count(0, size);
+                    throw;
                 }
             }
         }

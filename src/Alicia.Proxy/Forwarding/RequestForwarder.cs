@@ -30,8 +30,7 @@ internal sealed partial class RequestForwarder(
             return;
         }
 
-        var state = upstream.State;
-        var admission = InstanceAdmission.TryAdmit(state, out var member);
+        var admission = InstanceAdmission.TryAdmit(upstream, out var state, out var member);
         if (admission != AdmissionResult.Admitted)
         {
             upstream.Live.CountRejection();
@@ -53,8 +52,8 @@ internal sealed partial class RequestForwarder(
             if (member.Endpoint.Protocol == UpstreamProtocol.Http1 && UpgradeForwarder.Wants(context))
             {
                 exchange = new Exchange(upstream, state.Settings, member, slot, target, strippedPrefix, options, time, null) { Guard = guard };
-                if (await upgrades.ForwardAsync(context, exchange, state.Settings) is { } outcome)
-                    await ConcludeAsync(context, upstream, member, exchange, outcome, null);
+                if (await upgrades.ForwardAsync(context, exchange, state.Settings) is { } upgraded)
+                    await ConcludeAsync(context, upstream, member, exchange, upgraded, null);
                 return;
             }
 
@@ -67,7 +66,11 @@ internal sealed partial class RequestForwarder(
             if (error != ForwarderError.None)
             {
                 var exception = context.Features.Get<IForwarderErrorFeature>()?.Exception;
-                await ConcludeAsync(context, upstream, member, exchange, Outcome.Of(error, exception, context, deadline?.Expired == true), exception);
+                // After a cut answer the caller's connection has been ended for it; that is not the caller going away.
+                var outcome = exchange.BrokenOff && context.Response.HasStarted
+                    ? new Outcome(FaultSide.Instance, null)
+                    : Outcome.Of(error, exception, context, deadline?.Expired == true);
+                await ConcludeAsync(context, upstream, member, exchange, outcome, exception);
             }
         }
         catch (UpstreamConnectException e)

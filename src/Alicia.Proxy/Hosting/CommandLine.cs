@@ -4,7 +4,7 @@ using Alicia.Proxy.Configuration;
 
 namespace Alicia.Proxy.Hosting;
 
-/// <summary>The program's verbs: run (none), demo, validate, and the two questions every program answers.</summary>
+/// <summary>The program's verbs: run (none), demo, validate, health, and the two questions every program answers.</summary>
 internal static class CommandLine
 {
     private const string Help = """
@@ -16,6 +16,7 @@ internal static class CommandLine
           (none)     Run the proxy.
           demo       Run the proxy and three demo instances, and print requests to try.
           validate   Check the configuration, report every fault, and exit.
+          health     Ask the proxy that runs with this configuration whether it is ready; exit 0 if so.
 
         Options:
           --config FILE          A configuration file laid over config/alicia.json.
@@ -43,6 +44,9 @@ internal static class CommandLine
                 return await Demo.RunAsync(rest);
             case "validate":
                 return Validate(rest);
+            case "health":
+                var load = Loader(rest).Load();
+                return load.Value is { } running ? await HealthProbe.RunAsync(running) : await ReportAsync(load.Faults);
             default:
                 await Console.Error.WriteLineAsync($"Unknown verb '{verb}'; --help lists what there is.");
                 return ExitCodes.Configuration;
@@ -54,18 +58,19 @@ internal static class CommandLine
     /// <param name="whenStarted">Called when the proxy is ready; its token is cancelled when the proxy is to stop.</param>
     public static async Task<int> ServeAsync(string[] args, Func<ProxyHost, CancellationToken, Task> whenStarted)
     {
-        var loader = ConfigurationLoader.ForThisProcess(args);
+        var loader = Loader(args);
         var load = loader.Load();
         if (load.Value is null)
             return await ReportAsync(load.Faults);
 
         using var stop = new CancellationTokenSource();
         using var hurry = new CancellationTokenSource();
+        using var abandon = new CancellationTokenSource();
         void OnSignal(PosixSignalContext signal)
         {
             signal.Cancel = true;
-            // The first signal stops in order, the second skips the grace period.
-            (stop.IsCancellationRequested ? hurry : stop).Cancel();
+            // The first signal stops in order, each further one ends the wait that it finds.
+            (!stop.IsCancellationRequested ? stop : !hurry.IsCancellationRequested ? hurry : abandon).Cancel();
         }
 
         using var term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
@@ -79,7 +84,7 @@ internal static class CommandLine
             var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             await using (stop.Token.Register(stopped.SetResult))
                 await stopped.Task;
-            await proxy.StopAsync(hurry.Token);
+            await proxy.StopAsync(hurry.Token, abandon.Token);
             return ExitCodes.Success;
         }
         catch (StartException e)
@@ -95,10 +100,21 @@ internal static class CommandLine
 
     private static int Validate(string[] args)
     {
-        var load = ConfigurationLoader.ForThisProcess(args).Load();
-        var faults = load.Value is { } value ? ConfigurationInForce.Check(value, TimeProvider.System) : load.Faults;
+        var load = Loader(args).Load();
+        var faults = load.Value is { } value ? FurtherFaults(value) : load.Faults;
         return faults.Count > 0 ? ReportAsync(faults).GetAwaiter().GetResult() : Say("The configuration is valid.");
     }
+
+    private static ConfigurationLoader Loader(string[] args)
+    {
+        var loader = ConfigurationLoader.ForThisProcess(args);
+        loader.FurtherFaults = FurtherFaults;
+        return loader;
+    }
+
+    /// <summary>What a start would find at fault beyond single keys.</summary>
+    private static IReadOnlyList<ConfigurationFault> FurtherFaults(ProxyConfiguration value) =>
+        [.. NotYetBuilt.Faults(value), .. ConfigurationInForce.Check(value, TimeProvider.System)];
 
     private static async Task<int> ReportAsync(IReadOnlyList<ConfigurationFault> faults)
     {

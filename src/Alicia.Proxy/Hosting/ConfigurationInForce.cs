@@ -26,7 +26,7 @@ internal sealed partial class ConfigurationInForce(ServiceRegistry registry, For
     public static IReadOnlyList<ConfigurationFault> Check(ProxyConfiguration configuration, TimeProvider time)
     {
         var draft = new RegistryDraft(RegistrySnapshot.Empty, time.GetUtcNow());
-        return ChangeOf(configuration).Apply(draft).Rejection is { } rejection ? Faults(rejection) : [];
+        return [.. NotYetBuilt.Faults(configuration), .. ChangeOf(configuration).Apply(draft).Rejection is { } rejection ? Faults(rejection) : []];
     }
 
     private static ApplyConfiguration ChangeOf(ProxyConfiguration configuration) => new(

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Alicia.Proxy.Api;
 using Alicia.Proxy.Balancing;
 using Alicia.Proxy.Configuration;
@@ -38,6 +39,8 @@ internal sealed class ProxyHost : IAsyncDisposable
     public static async Task<ProxyHost> StartAsync(ConfigurationLoader loader, ConfigurationLoad load, CancellationToken cancellation)
     {
         var configuration = load.Value!;
+        if (NotYetBuilt.Faults(configuration) is { Count: > 0 } faults)
+            throw new StartException(ExitCodes.Configuration, string.Join('\n', faults));
         var listeners = new Listeners(configuration.Listen);
         var host = Build(loader, load, configuration, listeners);
         var proxy = new ProxyHost(host, listeners);
@@ -54,8 +57,9 @@ internal sealed class ProxyHost : IAsyncDisposable
     }
 
     /// <summary>Stops in order: not ready but accepting for the grace period, then no new connections while requests finish, then the registry.</summary>
-    /// <param name="hurry">Ends the grace period early.</param>
-    public async Task StopAsync(CancellationToken hurry)
+    /// <param name="hurry">Ends the wait that it finds: the grace period, else that for requests.</param>
+    /// <param name="abandon">Ends the wait for requests after a grace period that was cut short.</param>
+    public async Task StopAsync(CancellationToken hurry, CancellationToken abandon)
     {
         _host.Services.GetRequiredService<Readiness>().Leaving();
         var shutdown = _host.Services.GetRequiredService<CurrentConfiguration>().Value.Shutdown;
@@ -71,8 +75,9 @@ internal sealed class ProxyHost : IAsyncDisposable
             }
         }
 
-        using var timeout = new CancellationTokenSource(shutdown.Timeout);
-        await _host.StopAsync(timeout.Token);
+        using var finish = CancellationTokenSource.CreateLinkedTokenSource(hurry.IsCancellationRequested ? abandon : hurry);
+        finish.CancelAfter(shutdown.Timeout);
+        await _host.StopAsync(finish.Token);
     }
 
     public async ValueTask DisposeAsync()
@@ -117,6 +122,7 @@ internal sealed class ProxyHost : IAsyncDisposable
     private async Task StartAsync(ProxyConfiguration configuration, CancellationToken cancellation)
     {
         var services = _host.Services;
+        NotYetBuilt.Warn(configuration, services.GetRequiredService<ILogger<ProxyHost>>());
         var registry = services.GetRequiredService<ServiceRegistry>();
         var publisher = services.GetRequiredService<SnapshotPublisher>();
         var departures = services.GetRequiredService<Departures>();
@@ -126,14 +132,14 @@ internal sealed class ProxyHost : IAsyncDisposable
         {
             await registry.LoadAsync(cancellation);
         }
-        catch (Storage.RegistryStoreException e)
+        catch (RegistryStoreException e)
         {
             throw new StartException(ExitCodes.Store, e.Message);
         }
 
         var faults = await services.GetRequiredService<ConfigurationInForce>().ApplyAsync(configuration, cancellation);
         if (faults.Count > 0)
-            throw new StartException(ExitCodes.Configuration, string.Join('\n', faults));
+            throw new StartException(registry.StoreFailing ? ExitCodes.Store : ExitCodes.Configuration, string.Join('\n', faults));
         try
         {
             await _host.StartAsync(cancellation);
@@ -142,6 +148,11 @@ internal sealed class ProxyHost : IAsyncDisposable
         {
             // Kestrel's words name the address and the reason: in use, not permitted, not ours.
             throw new StartException(ExitCodes.Failure, e.Message);
+        }
+        catch (SocketException e)
+        {
+            // The system's words name no address, and which of them it was is not said.
+            throw new StartException(ExitCodes.Failure, $"Cannot listen on {string.Join(" or ", _listeners.Bound.Select(b => b.Url))}: {e.Message}.");
         }
 
         services.GetRequiredService<Readiness>().Started();

@@ -33,7 +33,7 @@ internal sealed class RecentWindow
         var slots = Volatile.Read(ref _slots);
         if (slots is null)
             return;
-        // The slot after the next is emptied now, so that a request that still holds the current slot never writes into a fresh one.
+        // Emptied before it is the current one: a request that still holds the slot before it writes there, and nothing is lost.
         var next = (_current + 1) % Slots;
         slots[next].Clear();
         Volatile.Write(ref _current, next);

@@ -11,6 +11,9 @@ internal interface IPending
 
     /// <summary>Answers the caller with a refusal that is not the change's own. No effect once answered.</summary>
     void Refuse(Rejection rejection, long revision);
+
+    /// <summary>Gives the caller an exception. No effect once answered.</summary>
+    void Fail(Exception exception);
 }
 
 internal sealed class Pending<T>(IRegistryChange<T> change) : IPending
@@ -40,4 +43,6 @@ internal sealed class Pending<T>(IRegistryChange<T> change) : IPending
 
     public void Refuse(Rejection rejection, long revision) =>
         Completion.TrySetResult(_result.Rejection is null ? new ChangeResult<T>(default, rejection, revision) : _result);
+
+    public void Fail(Exception exception) => Completion.TrySetException(exception);
 }

@@ -1,6 +1,5 @@
 using Alicia.Proxy.Registry.Settings;
 using Alicia.Proxy.Registry.Validation;
-using Alicia.Proxy.Storage;
 
 namespace Alicia.Proxy.Registry;
 

@@ -6,14 +6,18 @@ namespace Alicia.Proxy.Registry;
 /// <summary>What configuration says about every service at once. Part of the snapshot, so that what routes and what is allowed never disagree.</summary>
 internal sealed record RegistryRules
 {
-    public static readonly RegistryRules Default = new();
-
     /// <summary>Loopback, RFC 1918 and unique local IPv6: where instances live unless configuration says otherwise.</summary>
     public static readonly IReadOnlyList<IPNetwork> PrivateNetworks =
     [
         IPNetwork.Parse("127.0.0.0/8"), IPNetwork.Parse("::1/128"), IPNetwork.Parse("10.0.0.0/8"), IPNetwork.Parse("172.16.0.0/12"),
         IPNetwork.Parse("192.168.0.0/16"), IPNetwork.Parse("fc00::/7"),
     ];
+
+    // Behind the networks that it takes: static fields are set in the order of the text.
+    public static readonly RegistryRules Default = new();
+
+    /// <summary>Rules of a snapshot that came from the store and that no configuration has been laid over yet; known by reference.</summary>
+    public static readonly RegistryRules BeforeConfiguration = new();
 
     /// <summary>Per-service settings that apply where a service has none of its own.</summary>
     public SettingOverrides Defaults { get; init; } = SettingOverrides.Empty;

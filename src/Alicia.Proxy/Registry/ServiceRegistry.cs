@@ -1,6 +1,5 @@
 using System.Threading.Channels;
 using Alicia.Proxy.Registry.Settings;
-using Alicia.Proxy.Storage;
 
 namespace Alicia.Proxy.Registry;
 
@@ -40,7 +39,9 @@ internal sealed partial class ServiceRegistry(IRegistryStore store, TimeProvider
     /// <exception cref="RegistryStoreException">The store cannot be used.</exception>
     public async Task LoadAsync(CancellationToken cancellation)
     {
-        Swap(FromStore(await store.LoadAsync(cancellation), RegistryRules.Default, []));
+        var stored = await store.LoadAsync(cancellation);
+        _storedRevision = stored.Revision;
+        Swap(FromStore(stored, stored.Revision, RegistryRules.BeforeConfiguration, []));
         LogLoaded(logger, store.Name, Snapshot.Revision, Snapshot.Services.Count, Snapshot.Services.Values.Sum(s => s.Instances.Length));
         _writer = Task.Run(RunAsync, CancellationToken.None);
     }
@@ -80,17 +81,22 @@ internal sealed partial class ServiceRegistry(IRegistryStore store, TimeProvider
                 batch.Clear();
                 while (batch.Count < MaxBatch && _pending.Reader.TryRead(out var pending))
                     batch.Add(pending);
-                await ApplyAsync(batch);
+                try
+                {
+                    await ApplyAsync(batch);
+                }
+                catch (Exception e) when (!_stopping.IsCancellationRequested)
+                {
+                    // A bug. The callers of this batch are told, and the registry lives on as it was before them.
+                    LogBatchFailed(logger, e);
+                    foreach (var pending in batch)
+                        pending.Fail(e);
+                }
             }
         }
         catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
         {
             // Disposal gave up on the store.
-        }
-        catch (Exception e)
-        {
-            LogWriterDied(logger, e);
-            throw;
         }
         finally
         {
@@ -109,18 +115,22 @@ internal sealed partial class ServiceRegistry(IRegistryStore store, TimeProvider
         {
             try
             {
+                var expected = _storedRevision;
                 // Somebody else moved the store on: take their state as the base and apply the same changes to it. Twice in a row means a second
                 // writer that never rests, which is a deployment fault; the callers are told.
-                for (var attempt = 0; !await store.TryCommitAsync(_storedRevision, draft.Snapshot.Revision, draft.Changes, _stopping.Token); attempt++)
+                for (var attempt = 0; draft.MustCommit && !await store.TryCommitAsync(expected, draft.Snapshot.Revision, draft.Changes, _stopping.Token); attempt++)
                 {
                     if (attempt == 2)
                         throw new RegistryStoreException("another process keeps writing to the registry's store");
-                    LogConflict(logger, _storedRevision);
-                    var current = Snapshot;
-                    draft = Draft(batch, FromStore(await store.LoadAsync(_stopping.Token), current.Rules, current.Services.Values));
+                    LogConflict(logger, expected);
+                    var (current, stored) = (Snapshot, await store.LoadAsync(_stopping.Token));
+                    expected = stored.Revision;
+                    // Beyond the revision in force too: it is another snapshot, and who follows revisions must see that.
+                    draft = Draft(batch, FromStore(stored, Math.Max(stored.Revision, current.Revision + 1), current.Rules, current.Services.Values));
                 }
 
-                _storedRevision = draft.Snapshot.Revision;
+                // After a takeover there may be nothing left to write: the other writer had done the same.
+                _storedRevision = draft.MustCommit ? draft.Snapshot.Revision : expected;
                 if (_storeFailing)
                     LogStoreRecovered(logger, StoreFailures);
                 _storeFailing = false;
@@ -132,16 +142,37 @@ internal sealed partial class ServiceRegistry(IRegistryStore store, TimeProvider
                     LogStoreFailed(logger, e);
                 _storeFailing = true;
                 var refusal = new Rejection(RejectionKind.StoreUnavailable, $"The registry cannot be written, nothing was changed: {e.Message}");
-                foreach (var pending in batch)
-                    pending.Refuse(refusal, Snapshot.Revision);
+                RefuseStored(batch, refusal);
                 return;
             }
         }
 
-        if (draft.Snapshot.Revision != Snapshot.Revision)
-            Swap(draft.Snapshot);
+        Adopt(draft);
         foreach (var pending in batch)
             pending.Complete();
+    }
+
+    /// <summary>Refuses what needs the store and lets through what does not, such as the end of a departure, which nobody would submit again.</summary>
+    private void RefuseStored(List<IPending> batch, Rejection refusal)
+    {
+        foreach (var pending in batch)
+        {
+            var draft = pending.Apply(new RegistryDraft(Snapshot, time.GetUtcNow()));
+            if (draft.MustCommit)
+            {
+                pending.Refuse(refusal, Snapshot.Revision);
+                continue;
+            }
+
+            Adopt(draft);
+            pending.Complete();
+        }
+    }
+
+    private void Adopt(RegistryDraft draft)
+    {
+        if (draft.Snapshot.Revision != Snapshot.Revision)
+            Swap(draft.Snapshot);
     }
 
     /// <summary>Applies a batch to a base. A refused change leaves no trace: each works on a draft of its own that is kept only on success.</summary>
@@ -160,9 +191,8 @@ internal sealed partial class ServiceRegistry(IRegistryStore store, TimeProvider
     }
 
     /// <summary>Merges what the store holds with what only this process knows: configuration's layer and instances that are leaving.</summary>
-    private RegistrySnapshot FromStore(StoredRegistry stored, RegistryRules rules, IEnumerable<Service> known)
+    private static RegistrySnapshot FromStore(StoredRegistry stored, long revision, RegistryRules rules, IEnumerable<Service> known)
     {
-        _storedRevision = stored.Revision;
         var services = new Dictionary<string, Service>(StringComparer.Ordinal);
         foreach (var service in known)
         {
@@ -184,7 +214,6 @@ internal sealed partial class ServiceRegistry(IRegistryStore store, TimeProvider
             services[group.Key] = service with { Instances = service.Instances.RemoveAll(i => ids.Contains(i.InstanceId)).AddRange(group.OrderBy(i => i.Epoch)) };
         }
 
-        var revision = Math.Max(stored.Revision, Snapshot.Revision);
         return RegistrySnapshot.Of(revision, rules, services.Values.Select(s => s with
         {
             Settings = ServiceSettings.Resolve(rules.Defaults, s.ApiSettings, s.ConfigSettings),
@@ -203,6 +232,6 @@ internal sealed partial class ServiceRegistry(IRegistryStore store, TimeProvider
     [LoggerMessage(LogLevel.Warning, "The registry's store was changed by another process after revision {Revision}; its state is taken over")]
     private static partial void LogConflict(ILogger logger, long revision);
 
-    [LoggerMessage(LogLevel.Critical, "The registry's writer died; no change will be accepted until a restart")]
-    private static partial void LogWriterDied(ILogger logger, Exception error);
+    [LoggerMessage(LogLevel.Critical, "Changes of the registry failed inside the proxy; nothing was changed")]
+    private static partial void LogBatchFailed(ILogger logger, Exception error);
 }

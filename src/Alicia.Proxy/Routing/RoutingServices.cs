@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.DataProtection;
 using Yarp.ReverseProxy.Configuration;
 
 namespace Alicia.Proxy.Routing;
@@ -8,7 +9,8 @@ internal static class RoutingServices
     public static IServiceCollection AddProxyRouting(this IServiceCollection services)
     {
         services.AddReverseProxy();
-        // YARP brings data protection along for sticky sessions, which would write key files at start; nothing here uses it.
+        // YARP brings data protection along for sticky sessions, which would write key files. Nothing here uses them, so the keys live and die with the process.
+        services.AddSingleton<IDataProtectionProvider, EphemeralDataProtectionProvider>();
         foreach (var descriptor in services.Where(d => d.ServiceType == typeof(IHostedService) && d.ImplementationType?.Name == "DataProtectionHostedService").ToArray())
             services.Remove(descriptor);
         services.AddSingleton<SnapshotConfigProvider>()

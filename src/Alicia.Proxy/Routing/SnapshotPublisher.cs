@@ -21,6 +21,7 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
     private readonly LiveTable _lives;
     private readonly EndpointTable _endpoints;
     private readonly PolicyCatalog _policies;
+    private readonly TimeProvider _time;
     private readonly ILogger<SnapshotPublisher> _logger;
     private readonly Channel<bool> _signal = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite, SingleReader = true });
     private readonly CancellationTokenSource _stopping = new();
@@ -35,9 +36,9 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
     private long _appliedRevision = -1;
 
     public SnapshotPublisher(ServiceRegistry registry, SnapshotConfigProvider provider, IServiceProvider services, LiveTable lives,
-        EndpointTable endpoints, PolicyCatalog policies, ILogger<SnapshotPublisher> logger)
+        EndpointTable endpoints, PolicyCatalog policies, TimeProvider time, ILogger<SnapshotPublisher> logger)
     {
-        (_registry, _provider, _services, _lives, _endpoints, _policies, _logger) = (registry, provider, services, lives, endpoints, policies, logger);
+        (_registry, _provider, _services, _lives, _endpoints, _policies, _time, _logger) = (registry, provider, services, lives, endpoints, policies, time, logger);
         registry.Published = _ => _signal.Writer.TryWrite(true);
     }
 
@@ -171,8 +172,11 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
         {
             var live = _lives.GetOrAdd(instance.Epoch);
             live.Weight = instance.Weight;
-            // No slot on what is out of rotation: a request that still holds the old pool finds it full and picks again.
-            live.MaxConnections = instance.InRotation ? service.MaxConnectionsOf(instance) : 0;
+            // A lease is not kept on disk; after a restart it begins anew.
+            if (live.LeaseRenewedAt == 0)
+                live.LeaseRenewedAt = _time.GetUtcNow().UtcTicks;
+            if (instance.InRotation)
+                live.MaxConnections = service.MaxConnectionsOf(instance);
             var endpoint = _endpoints.GetOrAdd(instance, connectTimeout);
             if (instance.InRotation && cluster is not null && cluster.Destinations.TryGetValue(DestinationIds.Of(instance.Epoch), out var destination))
                 members.Add(new PoolMember(live, endpoint, destination));
@@ -181,7 +185,15 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
         var policy = _policies[service.Settings.Get(SettingKeys.Algorithm)];
         // A pool that says the same keeps its place in the rotation.
         var pool = upstream.State.Pool.SameAs(members) ? upstream.State.Pool : new Pool(members);
+        policy.Prepare(pool);
         upstream.State = new UpstreamState(pool, policy, service.Settings);
+
+        // No slot on what is out of rotation: a request that still holds the old pool finds it closed and asks again, by the state that is in force already.
+        foreach (var instance in service.Instances)
+        {
+            if (!instance.InRotation)
+                _lives.GetOrAdd(instance.Epoch).MaxConnections = 0;
+        }
     }
 
     private void NotifyDepartures(RegistrySnapshot snapshot)

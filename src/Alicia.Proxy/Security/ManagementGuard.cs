@@ -31,13 +31,17 @@ internal sealed class ManagementGuard(CurrentConfiguration configuration)
             return new Refusal(StatusCodes.Status403Forbidden, "Requests from pages of another origin are refused.");
 
         var endpoint = context.GetEndpoint();
-        var scope = endpoint?.Metadata.GetMetadata<RequiredScope>()?.Scope;
+        // The docs page is files, not an endpoint; reading it is a GET like any other.
+        var scope = endpoint is null && request.Path.StartsWithSegments("/docs") ? ApiScopes.Read : endpoint?.Metadata.GetMetadata<RequiredScope>()?.Scope;
         if (!keys.IsEmpty && scope != ApiScopes.None && CheckKey(request, keys, scope, service) is { } refusal)
             return refusal;
-        if (endpoint?.Metadata.GetMetadata<AnyBody>() is null && HasBody(request) && !IsJson(request.ContentType))
-            return new Refusal(StatusCodes.Status415UnsupportedMediaType, "The body must be application/json.");
-        return null;
+        return endpoint?.Metadata.GetMetadata<AnyBody>() is null ? CheckBody(request) : null;
     }
+
+    /// <summary>Refuses a body that is not JSON; without one, anything goes.</summary>
+    public static Refusal? CheckBody(HttpRequest request) => HasBody(request) && !IsJson(request.ContentType)
+        ? new Refusal(StatusCodes.Status415UnsupportedMediaType, "The body must be application/json.")
+        : null;
 
     private static Refusal? CheckKey(HttpRequest request, IReadOnlyList<ApiKey> keys, ApiScopes? scope, string? service)
     {
@@ -54,6 +58,8 @@ internal sealed class ManagementGuard(CurrentConfiguration configuration)
             return new Refusal(StatusCodes.Status403Forbidden, $"The API key '{key.Name}' is not good for service '{service}'.");
         if (key.Services is not null && service is null && scope is not (null or ApiScopes.Read))
             return new Refusal(StatusCodes.Status403Forbidden, $"The API key '{key.Name}' is good for some services only.");
+        if (key.Services is { } visible)
+            request.HttpContext.Features.Set(new VisibleServices(visible));
         return null;
     }
 

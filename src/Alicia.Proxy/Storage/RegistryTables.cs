@@ -1,4 +1,5 @@
 using System.Globalization;
+using Alicia.Proxy.Registry;
 using Microsoft.Data.Sqlite;
 
 namespace Alicia.Proxy.Storage;

@@ -1,3 +1,4 @@
+using Alicia.Proxy.Registry;
 using Microsoft.Data.Sqlite;
 
 namespace Alicia.Proxy.Storage;

@@ -43,6 +43,8 @@ internal sealed class LevelFilters : IConfigureOptions<LoggerFilterOptions>, IOp
         ("Microsoft", LogLevel.Warning),
         ("System", LogLevel.Warning),
         ("Yarp", LogLevel.Warning),
+        // A start that failed is told by the program itself, without a stack trace.
+        ("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical),
         // Even at Critical the hosting logger makes an Activity for each request.
         ("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None),
     ];

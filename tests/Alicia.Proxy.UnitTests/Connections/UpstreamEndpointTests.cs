@@ -1,98 +1,89 @@
 using System.Net;
 using Alicia.Proxy.Connections;
+using Alicia.Proxy.UnitTests.Storage;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 
 namespace Alicia.Proxy.UnitTests.Connections;
 
-public class UpstreamEndpointTests
+public sealed class UpstreamEndpointTests
 {
-    private static readonly IPAddress One = IPAddress.Parse("10.0.0.1");
-    private static readonly IPAddress Two = IPAddress.Parse("10.0.0.2");
-    private static readonly IPAddress Three = IPAddress.Parse("10.0.0.3");
-
-    private readonly FakeTimeProvider _time = new();
-    private readonly UpstreamEndpoint _endpoint = new(7, "a", "http", "name.test", 80);
-
-    [Fact]
-    public void A_name_has_no_address_before_it_was_looked_up() => _endpoint.NextSlot().Should().BeNull();
-
-    [Fact]
-    public void Each_address_takes_its_turn()
+    [Theory]
+    [InlineData("http", "10.0.0.5", 8003, "10.0.0.5:8003", "http://10.0.0.5:8003/")]
+    [InlineData("http", "10.0.0.5", 80, "10.0.0.5", "http://10.0.0.5:80/")]
+    [InlineData("https", "tts", 443, "tts", "https://tts:443/")]
+    [InlineData("https", "tts", 80, "tts:80", "https://tts:80/")]
+    [InlineData("http", "fd00::1", 8003, "[fd00::1]:8003", "http://[fd00::1]:8003/")]
+    public void The_Host_field_and_the_URL_of_an_instance(string scheme, string host, int port, string hostAndPort, string url)
     {
-        _endpoint.Use([One, Two, Three, Two]);
-
-        Turns(9).Should().Equal(new Dictionary<IPAddress, int> { [One] = 3, [Two] = 3, [Three] = 3 });
+        var endpoint = new UpstreamEndpoint(1, "a", scheme, host, port);
+        (endpoint.HostAndPort, endpoint.Url).Should().Be((hostAndPort, url));
     }
 
     [Fact]
-    public void An_address_that_stays_keeps_its_connections_and_one_that_comes_back_gets_new_ones()
+    public void A_literal_has_its_address_at_once_and_a_name_none_until_it_is_resolved()
     {
-        _endpoint.Use([One, Two]);
-        var (one, two) = (Slot(One), Slot(Two));
-
-        _endpoint.Use([One, Three]);
-        Slot(One).Should().BeSameAs(one);
-        _endpoint.Use([Two, One]);
-
-        Slot(Two).Should().NotBeSameAs(two);
-        Slot(Two).Name.Should().NotBe(two.Name);
-        _endpoint.Slots.ToArray().Select(s => s.Name).Should().OnlyHaveUniqueItems();
+        new UpstreamEndpoint(1, "a", "http", "10.0.0.5", 80).NextSlot()!.Address.Should().Be(IPAddress.Parse("10.0.0.5"));
+        new UpstreamEndpoint(1, "a", "http", "tts", 80).NextSlot().Should().BeNull();
     }
 
     [Fact]
-    public void An_avoided_address_leaves_its_turns_to_the_others_evenly_until_its_time_is_over()
+    public void Addresses_take_turns_and_one_that_stays_keeps_its_slot_and_so_its_connections()
     {
-        _endpoint.Use([One, Two, Three]);
+        var endpoint = new UpstreamEndpoint(1, "a", "http", "tts", 80);
+        var (one, two, three) = (IPAddress.Parse("10.0.0.1"), IPAddress.Parse("10.0.0.2"), IPAddress.Parse("10.0.0.3"));
+        endpoint.Use([one, two, one]);
+        var slots = endpoint.Slots.ToArray();
+        slots.Should().HaveCount(2);
+        Enumerable.Range(0, 10).Select(_ => endpoint.NextSlot()!).GroupBy(s => s).Select(g => g.Count()).Should().Equal(5, 5);
 
-        _endpoint.Avoid(Slot(Two), TimeSpan.FromSeconds(10), _time);
-        Turns(8).Should().Equal(new Dictionary<IPAddress, int> { [One] = 4, [Three] = 4 });
+        endpoint.Use([three, two]);
 
-        // Avoided again: from then on.
-        _time.Advance(TimeSpan.FromSeconds(9));
-        _endpoint.Avoid(Slot(Two), TimeSpan.FromSeconds(10), _time);
-        _time.Advance(TimeSpan.FromSeconds(9));
-        Turns(8).Should().NotContainKey(Two);
-
-        _time.Advance(TimeSpan.FromSeconds(1));
-        Turns(9)[Two].Should().Be(3);
+        endpoint.Slots.ToArray().Should().Contain(slots[1]).And.NotContain(slots[0]);
+        endpoint.Slots.ToArray().Concat(slots).Select(s => s.Name).Distinct().Should().HaveCount(3, "an authority is never used for another address");
     }
 
     [Fact]
-    public void A_look_up_does_not_bring_an_avoided_address_back()
+    public void An_address_is_found_by_its_made_up_authority_and_another_one_when_it_is_gone()
     {
-        _endpoint.Use([One, Two]);
-        _endpoint.Avoid(Slot(Two), TimeSpan.FromSeconds(10), _time);
+        var table = new EndpointTable();
+        var endpoint = table.GetOrAdd(StoredSamples.Plain("tts", "a", epoch: 42), TimeSpan.FromSeconds(3));
+        var slot = endpoint.NextSlot()!;
 
-        _endpoint.Use([Two, One, Three]);
-
-        Turns(8).Should().Equal(new Dictionary<IPAddress, int> { [One] = 4, [Three] = 4 });
+        slot.Prefix.Should().Be($"http://{slot.Name}:8080");
+        slot.Name.Should().StartWith("42-");
+        endpoint.ConnectTimeout.Should().Be(TimeSpan.FromSeconds(3));
+        table.TryFind(slot.Name, out var found).Should().BeTrue();
+        found.Should().BeSameAs(slot);
+        table.TryFind("42-99.upstream", out var other).Should().BeTrue();
+        other.Should().BeSameAs(slot);
+        foreach (var unknown in new[] { "43-0.upstream", "", "-", "x-0.upstream", "upstream" })
+            table.TryFind(unknown, out _).Should().BeFalse();
     }
 
     [Fact]
-    public void When_all_are_avoided_all_take_their_turns()
+    public void Two_epochs_never_share_an_authority() =>
+        new UpstreamEndpoint(1, "a", "http", "10.0.0.5", 80).NextSlot()!.Prefix.Should().NotBe(new UpstreamEndpoint(2, "a", "http", "10.0.0.5", 80).NextSlot()!.Prefix);
+
+    [Fact]
+    public void A_name_is_due_for_a_look_up_when_its_age_is_over_and_a_literal_never()
     {
-        _endpoint.Use([One, Two]);
+        var time = new FakeTimeProvider();
+        var resolver = new NameResolver(time, NullLogger<NameResolver>.Instance);
+        var name = new UpstreamEndpoint(1, "a", "http", "tts", 80) { ResolvedAt = time.GetTimestamp() };
+        var literal = new UpstreamEndpoint(1, "a", "http", "10.0.0.5", 80);
 
-        _endpoint.Avoid(Slot(One), TimeSpan.FromSeconds(10), _time);
-        _endpoint.Avoid(Slot(Two), TimeSpan.FromSeconds(10), _time);
-
-        Turns(4).Should().Equal(new Dictionary<IPAddress, int> { [One] = 2, [Two] = 2 });
+        resolver.IsDue(name).Should().BeFalse();
+        time.Advance(NameResolver.MaxAge + TimeSpan.FromSeconds(1));
+        (resolver.IsDue(name), resolver.IsDue(literal)).Should().Be((true, false));
     }
 
     [Fact]
-    public void Only_http2_over_TLS_goes_by_an_https_authority()
+    public void Only_one_look_up_runs_at_a_time()
     {
-        var tls = new UpstreamEndpoint(8, "b", "https", "10.0.0.9", 443);
-        var slot = tls.NextSlot()!;
-
-        tls.Protocol = Alicia.Proxy.Registry.UpstreamProtocol.Http1;
-        slot.Prefix.Should().Be("http://8-0.upstream:443");
-        tls.Protocol = Alicia.Proxy.Registry.UpstreamProtocol.Http2;
-        slot.Prefix.Should().Be("https://8-0.upstream:443");
+        var endpoint = new UpstreamEndpoint(1, "a", "http", "tts", 80);
+        (endpoint.TryBeginLookUp(), endpoint.TryBeginLookUp()).Should().Be((true, false));
+        endpoint.EndLookUp();
+        endpoint.TryBeginLookUp().Should().BeTrue();
     }
-
-    private AddressSlot Slot(IPAddress address) => _endpoint.Slots.ToArray().Single(s => s.Address.Equals(address));
-
-    private Dictionary<IPAddress, int> Turns(int count) =>
-        Enumerable.Range(0, count).Select(_ => _endpoint.NextSlot()!.Address).GroupBy(a => a).OrderBy(g => g.Key.ToString()).ToDictionary(g => g.Key, g => g.Count());
 }

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Alicia.Proxy.Registry;
 using Alicia.Proxy.Storage;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging.Abstractions;

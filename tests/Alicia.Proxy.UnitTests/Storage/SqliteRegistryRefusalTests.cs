@@ -1,3 +1,4 @@
+using Alicia.Proxy.Registry;
 using Alicia.Proxy.Storage;
 using static Alicia.Proxy.UnitTests.Storage.StoredSamples;
 

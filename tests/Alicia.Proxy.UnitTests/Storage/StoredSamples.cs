@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using Alicia.Proxy.Registry;
 using Alicia.Proxy.Registry.Settings;
-using Alicia.Proxy.Storage;
 
 namespace Alicia.Proxy.UnitTests.Storage;
 

@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using Alicia.Proxy.Registry.Settings;
 using Alicia.Proxy.Registry.Validation;
-using Alicia.Proxy.Storage;
 
 namespace Alicia.Proxy.Registry.Changes;
 
@@ -28,6 +27,9 @@ internal sealed class ApplyConfiguration(RegistryRules rules, IReadOnlyList<Stat
         foreach (var name in draft.Snapshot.Services.Keys.Union(declared.Keys, StringComparer.Ordinal))
         {
             var service = draft.Find(name) ?? new Service { Name = name, Revision = revision };
+            // What the API had set went when the service was deleted; only what drains is still there.
+            if (service.Leaving && declared.ContainsKey(name))
+                service = service with { ApiSettings = SettingOverrides.Empty, ApiRoutes = [] };
             var laid = Lay(service, declared.GetValueOrDefault(name), revision, ref epoch, draft, faults);
             if (laid is not null)
                 next.Add(laid);
@@ -67,7 +69,14 @@ internal sealed class ApplyConfiguration(RegistryRules rules, IReadOnlyList<Stat
             Instances = instances,
             Settings = resolved,
         };
-        return SameSettings(service, laid) ? laid : laid with { Revision = revision };
+        // After a start the store has brought the revision that callers know, but the rules that it was resolved with are not those of before the stop.
+        var firstAfterStart = ReferenceEquals(draft.Snapshot.Rules, RegistryRules.BeforeConfiguration);
+        if (SameSettings(service, laid) || (firstAfterStart && service.Stored))
+            return laid;
+        laid = laid with { Revision = revision };
+        if (laid.Stored)
+            draft.StoreService(laid);
+        return laid;
     }
 
     private ImmutableArray<Instance> LayInstances(Service service, StaticService? declared, ref long epoch, RegistryDraft draft, FaultList faults)

@@ -1,5 +1,4 @@
 using Alicia.Proxy.Registry.Validation;
-using Alicia.Proxy.Storage;
 
 namespace Alicia.Proxy.Registry.Changes;
 
@@ -12,6 +11,14 @@ internal sealed record InstancePatch(Patch<int?> Weight, Patch<int?> MaxConnecti
 /// <summary>Applies an operator's merge patch to an instance: weight, cap, metadata, and whether it takes traffic.</summary>
 internal sealed class PatchInstance(string serviceName, string instanceId, InstancePatch patch) : IRegistryChange<Registered>
 {
+    /// <summary>Checks what does not depend on the instance.</summary>
+    public static void Check(InstancePatch patch, FaultList faults)
+    {
+        InstanceRules.Limits(patch.Weight.Value, patch.MaxConnections.Value, faults);
+        if (patch.State is { Given: true, Value: not ("active" or "draining") })
+            faults.AddIfNone("state", "must be active or draining");
+    }
+
     public (Registered? Value, Rejection? Rejection) Apply(RegistryDraft draft)
     {
         if (draft.Find(serviceName) is not { } service)
@@ -24,9 +31,7 @@ internal sealed class PatchInstance(string serviceName, string instanceId, Insta
             return (null, Rejection.SetByConfiguration(key));
 
         var faults = new FaultList();
-        InstanceRules.Limits(patch.Weight.Value, patch.MaxConnections.Value, faults);
-        if (patch.State is { Given: true, Value: not ("active" or "draining") })
-            faults.Add("state", "must be active or draining");
+        Check(patch, faults);
         var metadata = MergedMetadata(instance);
         InstanceRules.Metadata(metadata, faults);
         if (faults.Any)

@@ -1,6 +1,5 @@
 using Alicia.Proxy.Registry.Settings;
 using Alicia.Proxy.Registry.Validation;
-using Alicia.Proxy.Storage;
 
 namespace Alicia.Proxy.Registry.Changes;
 
@@ -29,6 +28,8 @@ internal sealed class RegisterInstance(string serviceName, RegistrationRequest r
         var existing = service?.Find(valid.InstanceId);
         if (existing is { Source: RegistrationSource.Config, Leaving: false })
             return (null, Rejection.SetByConfiguration($"Services:{serviceName}:Instances ({valid.InstanceId})"));
+        if (existing is { Leaving: false } && LeavesSchemeOut(existing, valid))
+            valid = valid with { Scheme = existing.Scheme };
         if (service is null && (service = draft.TryCreate(serviceName, out var rejection)) is null)
             return (null, rejection);
         if (service.Leaving)
@@ -81,6 +82,10 @@ internal sealed class RegisterInstance(string serviceName, RegistrationRequest r
             Metadata = request.Metadata is { } pairs && !SameMetadata(instance, pairs) ? InstanceRules.ToMetadata(pairs) : instance.Metadata,
         };
     }
+
+    /// <summary>True when the registration says nothing of the scheme, and so means the one that the instance at this host and port has.</summary>
+    private static bool LeavesSchemeOut(Instance existing, ValidRegistration valid) =>
+        valid.Request is { Scheme: null, Protocol: null or "http1" } && existing.SameAddress(existing.Scheme, valid.Host, valid.Port);
 
     private static bool SameMetadata(Instance instance, IReadOnlyDictionary<string, string> pairs) =>
         instance.Metadata.Count == pairs.Count && pairs.All(p => instance.Metadata.TryGetValue(p.Key, out var value) && value == p.Value);

@@ -1,5 +1,3 @@
-using Alicia.Proxy.Storage;
-
 namespace Alicia.Proxy.Registry.Changes;
 
 /// <summary>

@@ -1,5 +1,3 @@
-using Alicia.Proxy.Storage;
-
 namespace Alicia.Proxy.Registry.Changes;
 
 /// <summary>Deletes a service: no request is routed there any more, every instance drains, and the last to go takes the service with it.</summary>

@@ -8,11 +8,15 @@ namespace Alicia.Proxy.Registry.Settings;
 /// </summary>
 internal static class Durations
 {
-    /// <summary>Reads a configuration duration. A bare number is refused: .NET would read "30" as thirty days.</summary>
+    /// <summary>
+    /// Reads a configuration duration. A bare number is refused, and so is an hour beyond 23 without days before it: .NET would read "30" as thirty days, and
+    /// "24:00:00" as twenty-four.
+    /// </summary>
     public static bool TryParse(string text, out TimeSpan value)
     {
         value = default;
-        return text.Contains(':') && TimeSpan.TryParse(text, CultureInfo.InvariantCulture, out value);
+        var colon = text.IndexOf(':', StringComparison.Ordinal);
+        return colon >= 0 && TimeSpan.TryParse(text, CultureInfo.InvariantCulture, out value) && (value.Days == 0 || text.AsSpan(0, colon).Contains('.'));
     }
 
     /// <summary>Writes a duration as configuration has it.</summary>

@@ -129,12 +129,12 @@ internal static partial class SettingKeys
         return key;
     }
 
-    [GeneratedRegex(@"^/[\x21-\x7e]*$", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"^/[\x21-\x7e]*\z", RegexOptions.CultureInvariant)]
     private static partial Regex TargetPattern();
 
-    [GeneratedRegex(@"^[^\x00-\x08\x0e-\x1f]+$", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"^[^\x00-\x08\x0e-\x1f]+\z", RegexOptions.CultureInvariant)]
     private static partial Regex AnyPattern();
 
-    [GeneratedRegex(@"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?$", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?\z", RegexOptions.CultureInvariant)]
     private static partial Regex HostPattern();
 }

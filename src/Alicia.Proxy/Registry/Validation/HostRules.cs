@@ -49,6 +49,9 @@ internal static partial class HostRules
         var bare = host.StartsWith('[') && host.EndsWith(']') ? host[1..^1] : host;
         if (!IPAddress.TryParse(bare, out var parsed) || bare.Contains('%'))
             return false;
+        // The parser would take "[::1]:80" and drop the port.
+        if (parsed.AddressFamily == AddressFamily.InterNetworkV6 && bare.AsSpan().ContainsAny('[', ']'))
+            return false;
         if (parsed.AddressFamily == AddressFamily.InterNetwork && (bare.Length != host.Length || !IPv4Pattern().IsMatch(bare)))
             return false;
         address = parsed.IsIPv4MappedToIPv6 ? parsed.MapToIPv4() : parsed;

@@ -28,7 +28,7 @@ internal static class RouteCollisions
         {
             if (route.Hosts.IsEmpty && rules.PathPrefix && string.Equals(RouteRules.Segments(route.Path)[0], named.Name, StringComparison.Ordinal))
                 return $"Route '{route}' of service '{declaring.Name}' starts with the name of service '{named.Name}'.";
-            if (route.Hosts.Contains(builtInHost))
+            if (route.Hosts.Any(h => HostMatches(h, builtInHost)))
                 return $"Route '{route}' of service '{declaring.Name}' takes the host of service '{named.Name}'.";
         }
 
@@ -102,6 +102,9 @@ internal static class RouteCollisions
             return a.Hosts.IsEmpty && b.Hosts.IsEmpty;
         return a.Hosts.Any(x => b.Hosts.Any(y => x == y || (IsWildcard(x) && IsWildcard(y) && (x.EndsWith(y[1..], StringComparison.Ordinal) || y.EndsWith(x[1..], StringComparison.Ordinal)))));
     }
+
+    private static bool HostMatches(string declared, string host) =>
+        IsWildcard(declared) ? host.EndsWith(declared[1..], StringComparison.OrdinalIgnoreCase) : host.Equals(declared, StringComparison.OrdinalIgnoreCase);
 
     private static bool IsWildcard(string host) => host.StartsWith("*.", StringComparison.Ordinal);
 }

@@ -71,6 +71,14 @@ internal static partial class RouteRules
             good = false;
         }
 
+        // The matcher throws on such a template, and every service's routes would be refused with it.
+        var parameters = segments.Where(s => s.StartsWith('{')).Select(s => s.Trim('{', '*', '}')).ToList();
+        if (good && parameters.Distinct(StringComparer.OrdinalIgnoreCase).Count() < parameters.Count)
+        {
+            faults.Add(field, "must not use a parameter name twice");
+            good = false;
+        }
+
         return good;
     }
 

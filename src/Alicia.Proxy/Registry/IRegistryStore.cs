@@ -1,8 +1,7 @@
 using System.Collections.Immutable;
-using Alicia.Proxy.Registry;
 using Alicia.Proxy.Registry.Settings;
 
-namespace Alicia.Proxy.Storage;
+namespace Alicia.Proxy.Registry;
 
 /// <summary>
 /// Where the registry outlives the process: load everything, then commit changes one revision after another. A store that several proxies share can

@@ -1,0 +1,78 @@
+using Alicia.Proxy.Admission;
+using Alicia.Proxy.Balancing;
+using Alicia.Proxy.Connections;
+using Alicia.Proxy.Live;
+using Alicia.Proxy.Registry.Settings;
+using BenchmarkDotNet.Attributes;
+using Yarp.ReverseProxy.Model;
+
+namespace Alicia.Proxy.Benchmarks.Micro;
+
+/// <summary>A pick by each policy, alone and with the reservation that makes it an admission.</summary>
+public class PickBenchmarks
+{
+    private UpstreamState _upstream = UpstreamState.Initial;
+
+    [Params("round_robin", "least_connections", "weighted_round_robin", "random")]
+    public string Policy { get; set; } = "";
+
+    [Params(2, 10, 100, 1000)]
+    public int Instances { get; set; }
+
+    [GlobalSetup]
+    public void SetUp() => _upstream = Upstreams.State(Policy, Instances);
+
+    [Benchmark]
+    public int Pick() => _upstream.Policy.Pick(_upstream.Pool);
+
+    [Benchmark]
+    public int AdmitAndRelease()
+    {
+        var result = InstanceAdmission.TryAdmit(_upstream, out var member);
+        member.Live.Release();
+        return (int)result;
+    }
+}
+
+/// <summary>An admission that finds every instance at its cap: what overload costs per refused request.</summary>
+public class FullPoolBenchmarks
+{
+    private UpstreamState _upstream = UpstreamState.Initial;
+
+    [Params("round_robin", "least_connections")]
+    public string Policy { get; set; } = "";
+
+    [Params(10, 1000)]
+    public int Instances { get; set; }
+
+    [GlobalSetup]
+    public void SetUp()
+    {
+        _upstream = Upstreams.State(Policy, Instances);
+        foreach (var live in _upstream.Pool.Lives)
+        {
+            live.MaxConnections = 1;
+            if (!live.TryReserve())
+                throw new InvalidOperationException("the instance has no slot");
+        }
+    }
+
+    [Benchmark]
+    public int RefuseWhenFull() => (int)InstanceAdmission.TryAdmit(_upstream, out _);
+}
+
+/// <summary>Services as the publisher would build them.</summary>
+internal static class Upstreams
+{
+    /// <summary>Weights 1 to 5 in turn: a mix that makes weighted schedules and sums do their work.</summary>
+    public static int Weight(int index) => (index % 5) + 1;
+
+    public static UpstreamState State(string policy, int instances)
+    {
+        var members = Enumerable.Range(0, instances).Select(i => new PoolMember(
+            new InstanceLive(i + 1) { MaxConnections = 100, Weight = Weight(i) }, UpstreamEndpoint.None, new DestinationState(DestinationIds.Of(i + 1))));
+        // The chance of production, not a seeded one: what it costs is part of the figure.
+        BalancingPolicy[] policies = [new RoundRobin(), new LeastConnections(), new WeightedRoundRobin(), new WeightedRandom(Random.Shared)];
+        return new UpstreamState(new Pool(members), policies.Single(p => p.Name == policy), ServiceSettings.BuiltIn);
+    }
+}

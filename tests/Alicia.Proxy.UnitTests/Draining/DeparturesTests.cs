@@ -1,0 +1,121 @@
+using Alicia.Proxy.Connections;
+using Alicia.Proxy.Draining;
+using Alicia.Proxy.Live;
+using Alicia.Proxy.Registry;
+using Alicia.Proxy.Registry.Changes;
+using Alicia.Proxy.Storage;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
+using static Alicia.Proxy.UnitTests.Registry.Drafts;
+
+namespace Alicia.Proxy.UnitTests.Draining;
+
+/// <summary>Departures over a real registry; the test plays the publisher that announces them.</summary>
+public sealed class DeparturesTests : IAsyncLifetime
+{
+    private readonly FakeTimeProvider _time = new();
+    private readonly LiveTable _lives = new();
+    private readonly EndpointTable _endpoints = new();
+    private readonly ServiceRegistry _registry;
+    private readonly Departures _departures;
+    private Instance _instance = null!;
+
+    public DeparturesTests()
+    {
+        _registry = new ServiceRegistry(new MemoryRegistryStore(), _time, NullLogger<ServiceRegistry>.Instance);
+        _departures = new Departures(_registry, _lives, _endpoints, _time, NullLogger<Departures>.Instance);
+    }
+
+    public async Task InitializeAsync()
+    {
+        await _registry.LoadAsync(default);
+        _instance = (await _registry.SubmitAsync(Register("tts"), default)).Value!.Instance;
+        _endpoints.GetOrAdd(_instance, TimeSpan.FromSeconds(5));
+        _lives.GetOrAdd(_instance.Epoch).MaxConnections = 10;
+    }
+
+    public async Task DisposeAsync() => await _registry.DisposeAsync();
+
+    [Fact]
+    public async Task An_idle_instance_leaves_at_once()
+    {
+        await BeginAsync();
+        await StruckAsync();
+        _departures.Forget(_instance);
+
+        _departures.GoneAsync(_instance.Epoch).IsCompleted.Should().BeTrue();
+        _lives.TryGet(_instance.Epoch, out _).Should().BeFalse();
+        _endpoints.TryFind($"{_instance.Epoch}-0.upstream", out _).Should().BeFalse();
+    }
+
+    [Fact]
+    public async Task A_busy_instance_leaves_with_its_last_request()
+    {
+        var live = _lives.GetOrAdd(_instance.Epoch);
+        live.TryReserve();
+        live.TryReserve();
+        await BeginAsync();
+        var gone = _departures.GoneAsync(_instance.Epoch);
+
+        live.Release();
+        gone.IsCompleted.Should().BeFalse();
+        _registry.Snapshot.Services["tts"].Instances.Should().ContainSingle();
+        live.Release();
+
+        await StruckAsync();
+        _departures.Forget(_instance);
+        await gone.WaitAsync(TimeSpan.FromSeconds(10));
+    }
+
+    [Fact]
+    public async Task An_instance_that_stays_busy_is_struck_off_at_the_drain_timeout_and_its_request_finishes()
+    {
+        var live = _lives.GetOrAdd(_instance.Epoch);
+        live.TryReserve();
+        await BeginAsync();
+        _time.Advance(TimeSpan.FromSeconds(29));
+        _registry.Snapshot.Services["tts"].Instances.Should().ContainSingle();
+
+        _time.Advance(TimeSpan.FromSeconds(1));
+        await StruckAsync();
+        _departures.Forget(_instance);
+
+        _departures.GoneAsync(_instance.Epoch).IsCompleted.Should().BeTrue();
+        _lives.TryGet(_instance.Epoch, out _).Should().BeTrue("its request is still in flight");
+        _endpoints.TryFind($"{_instance.Epoch}-0.upstream", out _).Should().BeTrue();
+        live.Release();
+        _lives.TryGet(_instance.Epoch, out _).Should().BeFalse();
+        _endpoints.TryFind($"{_instance.Epoch}-0.upstream", out _).Should().BeFalse();
+    }
+
+    [Fact]
+    public async Task Beginning_twice_is_beginning_once()
+    {
+        _lives.GetOrAdd(_instance.Epoch).TryReserve();
+        await BeginAsync();
+        var gone = _departures.GoneAsync(_instance.Epoch);
+        _departures.Begin(_instance);
+        _departures.GoneAsync(_instance.Epoch).Should().BeSameAs(gone);
+    }
+
+    [Fact]
+    public void What_is_not_leaving_is_not_waited_for() => _departures.GoneAsync(12345).IsCompleted.Should().BeTrue();
+
+    private async Task BeginAsync()
+    {
+        (await _registry.SubmitAsync(new RemoveInstance("tts", "a"), default)).Accepted.Should().BeTrue();
+        _lives.GetOrAdd(_instance.Epoch).MaxConnections = 0;
+        _departures.Begin(_instance);
+    }
+
+    /// <summary>Waits until the registry no longer lists the instance, at most ten seconds.</summary>
+    private async Task StruckAsync()
+    {
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(10));
+        while (_registry.Snapshot.Services["tts"].Instances.Length > 0)
+        {
+            deadline.Token.ThrowIfCancellationRequested();
+            await Task.Yield();
+        }
+    }
+}

@@ -1,0 +1,147 @@
+using System.Text;
+using System.Text.Json;
+using Alicia.Proxy.Registry.Settings;
+
+namespace Alicia.Proxy.UnitTests.Registry;
+
+public sealed class SettingCodecTests
+{
+    /// <summary>Values for each key: valid ones at the borders as configuration text, and ones that break the rule.</summary>
+    private static readonly Dictionary<string, (string[] Good, string[] Bad)> Samples = new()
+    {
+        ["Algorithm"] = (["round_robin", "least_connections", "weighted_round_robin", "random"], ["", "Random", "ip_hash", "none"]),
+        ["MaxConnections"] = (["1", "100000"], ["0", "100001", "1.5", "x", "", "99999999999"]),
+        ["Ttl"] = (["none", "OFF", "00:00:05", "1.00:00:00"], ["00:00:04.99", "1.00:00:01", "90", "-00:01:00"]),
+        ["HostHeader"] = (["original", "instance"], ["Original", "none"]),
+        ["HealthCheck:Enabled"] = (["true", "false", "True"], ["yes", "1", ""]),
+        ["HealthCheck:Type"] = (["http", "tcp", "grpc"], ["https", "none"]),
+        ["HealthCheck:Path"] = (["/", "/health?x=1"], ["health", "/a b", "", "none", "/ä"]),
+        ["HealthCheck:Status"] = (["200-399", "200,204, 301-308", "100-599"], ["", "99", "600", "300-200", "200-", "2xx"]),
+        ["HealthCheck:Body"] = (["none", "ok", "übel"], ["", "a\0b"]),
+        ["HealthCheck:Host"] = (["none", "tts", "tts:80", "[::1]:80", "10.0.0.1"], ["", "a b", "http://x", "x:123456"]),
+        ["HealthCheck:Interval"] = (["00:00:00.1", "1.00:00:00"], ["00:00:00.0999", "1.00:00:00.1", "30", "none", "24:00:00"]),
+        ["HealthCheck:Timeout"] = (["00:00:00.01", "01:00:00"], ["00:00:00", "01:00:01"]),
+        ["HealthCheck:Fast"] = (["00:00:00.01", "01:00:00"], ["00:00:00", "01:00:01"]),
+        ["HealthCheck:Rise"] = (["1", "100"], ["0", "101"]),
+        ["HealthCheck:Fall"] = (["1", "100"], ["0", "101"]),
+        ["CircuitBreaker:FailureThreshold"] = (["1", "10000"], ["0", "10001"]),
+        ["CircuitBreaker:RecoveryTimeout"] = (["00:00:00.1", "01:00:00"], ["00:00:00.01", "01:00:01"]),
+        ["CircuitBreaker:FailureStatuses"] = (["500", "500, 502,599", "100"], ["", "99", "600", "5xx", "500-504"]),
+        ["CircuitBreaker:SuccessThreshold"] = (["1", "100"], ["0", "101"]),
+        ["MaxEjectionPercent"] = (["0", "100"], ["-1", "101"]),
+        ["Timeouts:Connect"] = (["00:00:00.01", "01:00:00"], ["00:00:00", "01:00:01", "off"]),
+        ["Timeouts:Response"] = (["00:00:00.01", "1.00:00:00"], ["00:00:00", "1.00:00:01"]),
+        ["Timeouts:Idle"] = (["00:00:00.01", "1.00:00:00"], ["00:00:00", "1.00:00:01"]),
+        ["Timeouts:Overall"] = (["none", "00:00:00.01", "1.00:00:00"], ["00:00:00", "1.00:00:01"]),
+        ["Queue:Length"] = (["0", "100000"], ["-1", "100001"]),
+        ["Queue:Timeout"] = (["00:00:00.01", "01:00:00"], ["00:00:00", "01:00:01"]),
+        ["Retry:Attempts"] = (["0", "10"], ["-1", "11"]),
+        ["Retry:BudgetPercent"] = (["0", "100"], ["-1", "101"]),
+        ["Retry:Reserve"] = (["0", "10000"], ["-1", "10001"]),
+        ["Retry:Statuses"] = (["502", "502,503"], ["", "1000"]),
+        ["Retry:PerTry"] = (["off", "00:00:00.01", "1.00:00:00"], ["00:00:00", "1.00:00:01"]),
+        ["Retry:BufferBytes"] = (["0", "16777216"], ["-1", "16777217"]),
+        ["SlowStart"] = (["off", "none", "00:00:01", "01:00:00"], ["00:00:00.5", "01:00:01"]),
+        ["Drain:Timeout"] = (["00:00:00", "1.00:00:00"], ["-00:00:01", "1.00:00:01"]),
+    };
+
+    public static TheoryData<string> Keys => [.. SettingKeys.All.Select(k => k.ConfigPath)];
+
+    [Fact]
+    public void Every_key_has_samples_here_and_a_wire_path_of_its_own()
+    {
+        Samples.Keys.Should().BeEquivalentTo(SettingKeys.All.Select(k => k.ConfigPath));
+        SettingKeys.All.Select(k => k.WirePath).Should().OnlyHaveUniqueItems();
+        SettingKeys.HealthCheckInterval.WirePath.Should().Be("health_check.interval");
+        SettingKeys.CircuitFailureStatuses.WirePath.Should().Be("circuit_breaker.failure_statuses");
+        SettingKeys.All.Select(k => k.Index).Should().Equal(Enumerable.Range(0, SettingKeys.All.Count));
+    }
+
+    [Theory]
+    [MemberData(nameof(Keys))]
+    public void A_value_goes_to_text_and_JSON_and_back_unchanged(string path)
+    {
+        var key = SettingKeys.All.Single(k => k.ConfigPath == path);
+        foreach (var text in Samples[path].Good.Append(key.Codec.ToText(key.DefaultValue)))
+        {
+            key.Codec.TryParseText(text, out var value).Should().BeTrue("'{0}' keeps the rule: {1}", text, key.Codec.Rule);
+            var canonical = key.Codec.ToText(value);
+            key.Codec.TryParseText($" {canonical} ", out var again).Should().BeTrue();
+            key.Codec.ToText(again).Should().Be(canonical);
+            if (value is null)
+            {
+                Json(key, value).Should().Be("null");
+                continue;
+            }
+
+            Parse(key, Json(key, value), out var fromJson).Should().BeTrue("{0} was written by the codec itself", Json(key, value));
+            key.Codec.ToText(fromJson).Should().Be(canonical);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Keys))]
+    public void A_value_beyond_the_rule_is_refused(string path)
+    {
+        var key = SettingKeys.All.Single(k => k.ConfigPath == path);
+        foreach (var text in Samples[path].Bad)
+            key.Codec.TryParseText(text, out _).Should().BeFalse("'{0}' breaks the rule: {1}", text, key.Codec.Rule);
+        Parse(key, "{}", out _).Should().BeFalse();
+        Parse(key, "[]", out _).Should().BeFalse();
+        Parse(key, "\"\\u0001\"", out _).Should().BeFalse();
+        Parse(key, "-7", out _).Should().BeFalse();
+        Parse(key, "1e300", out _).Should().BeFalse();
+    }
+
+    [Fact]
+    public void Durations_are_seconds_in_JSON_and_never_text()
+    {
+        Json(SettingKeys.HealthCheckInterval, TimeSpan.FromSeconds(30)).Should().Be("30");
+        Json(SettingKeys.HealthCheckInterval, TimeSpan.FromMilliseconds(1500)).Should().Be("1.5");
+        Parse(SettingKeys.HealthCheckInterval, "\"00:00:30\"", out _).Should().BeFalse();
+        Parse(SettingKeys.Ttl, "\"none\"", out var none).Should().BeTrue();
+        none.Should().BeNull();
+        Parse(SettingKeys.Ttl, "\"00:01:00\"", out _).Should().BeFalse();
+    }
+
+    [Theory]
+    [InlineData("HealthCheck:Path", "\"/health\\n\"")]
+    [InlineData("HealthCheck:Host", "\"tts\\n\"")]
+    [InlineData("HealthCheck:Path", "\"/health\\r\\nX: y\"")]
+    [InlineData("HealthCheck:Status", "\"200\\n0\"")]
+    public void No_line_break_gets_into_what_becomes_part_of_a_request(string path, string json) =>
+        Parse(SettingKeys.All.Single(k => k.ConfigPath == path), json, out _).Should().BeFalse();
+
+    [Fact]
+    public void Lists_hold_32_statuses_and_no_more()
+    {
+        SettingKeys.RetryStatuses.Codec.TryParseText(string.Join(',', Enumerable.Range(500, 32)), out _).Should().BeTrue();
+        SettingKeys.RetryStatuses.Codec.TryParseText(string.Join(',', Enumerable.Range(500, 33)), out _).Should().BeFalse();
+        Parse(SettingKeys.RetryStatuses, "[\"502\"]", out _).Should().BeFalse();
+        Parse(SettingKeys.RetryStatuses, "[502.5]", out _).Should().BeFalse();
+    }
+
+    [Theory]
+    [InlineData("24:00:00")]
+    [InlineData("30")]
+    [InlineData("99:00")]
+    [InlineData("")]
+    public void A_duration_that_NET_reads_in_days_is_refused(string text) => Durations.TryParse(text, out _).Should().BeFalse();
+
+    [Fact]
+    public void Days_stand_before_a_dot() => (Durations.TryParse("24.01:00:00", out var value), value).Should().Be((true, new TimeSpan(24, 1, 0, 0)));
+
+    private static bool Parse(SettingKey key, string json, out object? value)
+    {
+        using var document = JsonDocument.Parse(json);
+        return key.Codec.TryParseJson(document.RootElement, out value);
+    }
+
+    private static string Json(SettingKey key, object? value)
+    {
+        using var stream = new MemoryStream();
+        using (var writer = new Utf8JsonWriter(stream))
+            key.Codec.WriteJson(writer, value);
+        return Encoding.UTF8.GetString(stream.ToArray());
+    }
+}

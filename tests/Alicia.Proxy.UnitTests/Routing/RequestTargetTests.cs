@@ -1,0 +1,88 @@
+using Alicia.Proxy.Routing;
+
+namespace Alicia.Proxy.UnitTests.Routing;
+
+public sealed class RequestTargetTests
+{
+    [Theory]
+    [InlineData("/", "/")]
+    [InlineData("/tts/x?y=1", "/tts/x?y=1")]
+    [InlineData("//x", "//x")]
+    [InlineData("/x?u=http://a/b", "/x?u=http://a/b")]
+    [InlineData("http://host", "/")]
+    [InlineData("http://host/", "/")]
+    [InlineData("http://host:80/a%2Fb?c", "/a%2Fb?c")]
+    [InlineData("HTTPS://host?q", "/?q")]
+    [InlineData("http://host/a?b=http://c/d", "/a?b=http://c/d")]
+    [InlineData("*", "")]
+    [InlineData("host:443", "")]
+    [InlineData("", "")]
+    public void The_path_and_query_of_every_form_of_target(string target, string expected) => RequestTarget.PathAndQuery(target).Should().Be(expected);
+
+    [Theory]
+    [InlineData("/", "")]
+    [InlineData("/tts", "tts")]
+    [InlineData("/tts/", "tts")]
+    [InlineData("/tts/x", "tts")]
+    [InlineData("/tts?x", "tts")]
+    [InlineData("/%74ts/x", "%74ts")]
+    [InlineData("//tts", "")]
+    [InlineData("/?tts", "")]
+    [InlineData("/tts;v=1/x", "tts;v=1")]
+    public void The_first_segment_is_not_decoded(string target, string expected) => RequestTarget.FirstSegment(target).ToString().Should().Be(expected);
+
+    [Theory]
+    [InlineData("/tts", 4, "/")]
+    [InlineData("/tts/", 4, "/")]
+    [InlineData("/tts/x/y", 4, "/x/y")]
+    [InlineData("/tts?x", 4, "/?x")]
+    [InlineData("/tts/%2Fx?y", 4, "/%2Fx?y")]
+    [InlineData("/tts//x", 4, "//x")]
+    public void What_is_left_of_a_prefix_begins_with_a_slash(string target, int length, string expected) => RequestTarget.Strip(target, length).Should().Be(expected);
+
+    [Theory]
+    [InlineData("/.")]
+    [InlineData("/..")]
+    [InlineData("/../x")]
+    [InlineData("/x/./y")]
+    [InlineData("/x/..")]
+    [InlineData("/x/../y?z")]
+    [InlineData("/x/..?z")]
+    [InlineData("/%2e")]
+    [InlineData("/%2E%2e/x")]
+    [InlineData("/.%2e/x")]
+    [InlineData("/%2e./x")]
+    [InlineData("/x%2f..%2fy")]
+    [InlineData("/x%2F../y")]
+    [InlineData("/x/..%2fy")]
+    [InlineData("/x%5c..%5Cy")]
+    [InlineData("/x\\..\\y")]
+    [InlineData("/x%2f%2e%2e")]
+    [InlineData("/..;v=1/x")]
+    [InlineData("/x/..;/y")]
+    [InlineData("/%2e%2e;x")]
+    public void Dot_segments_are_found_plain_encoded_and_mixed(string target) => RequestTarget.HasDotSegments(target).Should().BeTrue();
+
+    [Theory]
+    [InlineData("/")]
+    [InlineData("")]
+    [InlineData("/...")]
+    [InlineData("/.../x")]
+    [InlineData("/a.b")]
+    [InlineData("/.well-known/x")]
+    [InlineData("/..a/x")]
+    [InlineData("/a..b")]
+    [InlineData("/a../b")]
+    [InlineData("/x?../y")]
+    [InlineData("/x?a=/../b")]
+    [InlineData("/x?%2e%2e/")]
+    [InlineData("/%2525")]
+    [InlineData("/%252e%252e/x")]
+    [InlineData("/%2e%2e%2e")]
+    [InlineData("/%2ea")]
+    [InlineData("/a%2e")]
+    [InlineData("/x%2fy.z")]
+    [InlineData("/a%")]
+    [InlineData("/a.%2")]
+    public void What_only_looks_like_dot_segments_passes(string target) => RequestTarget.HasDotSegments(target).Should().BeFalse();
+}
