@@ -16,6 +16,9 @@ internal sealed class EndpointTable
     private readonly ConcurrentDictionary<long, UpstreamEndpoint> _endpoints = new();
     private readonly ConcurrentQueue<long> _forgotten = new();
 
+    /// <summary>Endpoints that were not forgotten.</summary>
+    public int Count => _endpoints.Count - _forgotten.Count;
+
     public UpstreamEndpoint GetOrAdd(Instance instance, TimeSpan connectTimeout)
     {
         var endpoint = _endpoints.GetOrAdd(instance.Epoch,
@@ -46,6 +49,8 @@ internal sealed class EndpointTable
     /// <summary>The epoch has left and nothing is in flight to it; it is found a little longer.</summary>
     public void Forget(long epoch)
     {
+        if (!_endpoints.ContainsKey(epoch))
+            return;
         _forgotten.Enqueue(epoch);
         while (_forgotten.Count > KeptForLatecomers && _forgotten.TryDequeue(out var oldest))
             _endpoints.TryRemove(oldest, out _);

@@ -46,6 +46,7 @@ public class EndpointTableTests
 
         _table.TryFind(slot.Name, out var found).Should().BeTrue();
         found.Should().BeSameAs(slot);
+        _table.Count.Should().Be(0);
     }
 
     [Fact]
