@@ -7,7 +7,17 @@ namespace Alicia.Proxy.Connections;
 /// <summary>Finds the endpoint of an epoch, and the address that a made-up authority stands for. Control path and connection set-up only.</summary>
 internal sealed class EndpointTable
 {
+    /// <summary>
+    /// How many endpoints are kept after they were forgotten. A request may hold one that it picked just before it left; it gets its connection all the same,
+    /// as if it had come a moment earlier.
+    /// </summary>
+    private const int KeptForLatecomers = 256;
+
     private readonly ConcurrentDictionary<long, UpstreamEndpoint> _endpoints = new();
+    private readonly ConcurrentQueue<long> _forgotten = new();
+
+    /// <summary>Endpoints that were not forgotten.</summary>
+    public int Count => _endpoints.Count - _forgotten.Count;
 
     public UpstreamEndpoint GetOrAdd(Instance instance, TimeSpan connectTimeout)
     {
@@ -36,5 +46,13 @@ internal sealed class EndpointTable
         return slot is not null;
     }
 
-    public void Forget(long epoch) => _endpoints.TryRemove(epoch, out _);
+    /// <summary>The epoch has left and nothing is in flight to it; it is found a little longer.</summary>
+    public void Forget(long epoch)
+    {
+        if (!_endpoints.ContainsKey(epoch))
+            return;
+        _forgotten.Enqueue(epoch);
+        while (_forgotten.Count > KeptForLatecomers && _forgotten.TryDequeue(out var oldest))
+            _endpoints.TryRemove(oldest, out _);
+    }
 }

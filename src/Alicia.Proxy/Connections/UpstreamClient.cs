@@ -14,9 +14,16 @@ internal sealed class UpstreamClient : IDisposable
     /// </summary>
     private static readonly TimeSpan IdleTimeout = TimeSpan.FromSeconds(4);
 
-    public UpstreamClient(UpstreamConnector connector) => Invoker = new HttpMessageInvoker(new SocketsHttpHandler
+    public UpstreamClient(UpstreamConnector connector) => Invoker = new HttpMessageInvoker(Handler(connector.ConnectAsync));
+
+    public HttpMessageInvoker Invoker { get; }
+
+    public void Dispose() => Invoker.Dispose();
+
+    /// <summary>What speaks HTTP over connections that <paramref name="connect"/> opens.</summary>
+    public static SocketsHttpHandler Handler(Func<SocketsHttpConnectionContext, CancellationToken, ValueTask<Stream>> connect) => new()
     {
-        ConnectCallback = connector.ConnectAsync,
+        ConnectCallback = connect,
         // The connector has the timeout: it is a setting of the service.
         ConnectTimeout = Timeout.InfiniteTimeSpan,
         PooledConnectionIdleTimeout = IdleTimeout,
@@ -32,9 +39,5 @@ internal sealed class UpstreamClient : IDisposable
         ResponseHeaderEncodingSelector = static (_, _) => Encoding.Latin1,
         // In KiB. As much as requests may bring.
         MaxResponseHeadersLength = 128,
-    });
-
-    public HttpMessageInvoker Invoker { get; }
-
-    public void Dispose() => Invoker.Dispose();
+    };
 }

@@ -12,6 +12,12 @@ namespace Alicia.Proxy.Connections;
 /// </summary>
 internal sealed class UpstreamConnector(EndpointTable endpoints, ServiceRegistry registry, TimeProvider time)
 {
+    /// <summary>
+    /// How long an address that took no connection is left alone while others of the same name do. Longer than the HTTP client keeps idle connections, so that those
+    /// opened in its place are gone when its turn comes again.
+    /// </summary>
+    private static readonly TimeSpan Avoidance = TimeSpan.FromSeconds(10);
+
     /// <summary>The callback of <see cref="SocketsHttpHandler.ConnectCallback"/>.</summary>
     /// <exception cref="UpstreamConnectException">No connection could be opened.</exception>
     public async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellation)
@@ -23,7 +29,7 @@ internal sealed class UpstreamConnector(EndpointTable endpoints, ServiceRegistry
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellation);
         try
         {
-            var stream = await ConnectAnyAsync(slot, either.Token);
+            var stream = await ConnectAnyAsync(slot, time.GetTimestamp(), either.Token);
             return endpoint.IsTls ? await SecureAsync(endpoint, stream, either.Token) : stream;
         }
         catch (OperationCanceledException e) when (timeout.IsCancellationRequested)
@@ -32,27 +38,39 @@ internal sealed class UpstreamConnector(EndpointTable endpoints, ServiceRegistry
         }
     }
 
-    private async Task<Stream> ConnectAnyAsync(AddressSlot first, CancellationToken cancellation)
+    private async Task<Stream> ConnectAnyAsync(AddressSlot first, long startedAt, CancellationToken cancellation)
     {
         UpstreamConnectException? failure = null;
-        var others = first.Endpoint.Slots.ToArray().Where(s => s != first).Select(s => s.Address);
-        foreach (var address in others.Prepend(first.Address))
+        var endpoint = first.Endpoint;
+        AddressSlot[] slots = [first, .. endpoint.Slots.ToArray().Where(s => s != first)];
+        for (var i = 0; i < slots.Length; i++)
         {
-            if (!registry.Snapshot.Rules.Allows(address))
+            var target = new IPEndPoint(slots[i].Address, endpoint.Port);
+            if (!registry.Snapshot.Rules.Allows(target.Address))
             {
-                failure ??= new UpstreamConnectException(ConnectFailure.Prohibited, $"{address} is not inside the networks of Registry:AllowedNetworks.");
+                failure ??= new UpstreamConnectException(ConnectFailure.Prohibited, $"{target.Address} is not inside the networks of Registry:AllowedNetworks.");
                 continue;
             }
 
+            // An address that swallows connections must leave the others time to answer: each may take its share of what is left.
+            var left = endpoint.ConnectTimeout - time.GetElapsedTime(startedAt);
+            using var share = new CancellationTokenSource(left > TimeSpan.Zero ? left / (slots.Length - i) : TimeSpan.Zero, time);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(share.Token, cancellation);
             try
             {
-                return await ConnectOneAsync(new IPEndPoint(address, first.Endpoint.Port), cancellation);
+                var stream = await ConnectOneAsync(target, either.Token);
+                foreach (var failed in slots.AsSpan(0, i))
+                    endpoint.Avoid(failed, Avoidance, time);
+                return stream;
             }
             catch (SocketException e)
             {
                 failure = new UpstreamConnectException(
-                    e.SocketErrorCode == SocketError.TimedOut ? ConnectFailure.TimedOut : ConnectFailure.Refused,
-                    $"{new IPEndPoint(address, first.Endpoint.Port)}: {e.Message}.", e);
+                    e.SocketErrorCode == SocketError.TimedOut ? ConnectFailure.TimedOut : ConnectFailure.Refused, $"{target}: {e.Message}.", e);
+            }
+            catch (OperationCanceledException e) when (!cancellation.IsCancellationRequested)
+            {
+                failure = new UpstreamConnectException(ConnectFailure.TimedOut, $"{target} did not accept in time.", e);
             }
         }
 

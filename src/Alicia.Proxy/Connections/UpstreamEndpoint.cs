@@ -12,7 +12,9 @@ internal sealed class UpstreamEndpoint
     /// <summary>For code that picks without forwarding.</summary>
     public static readonly UpstreamEndpoint None = new(0, "", "http", "", 0);
 
+    private readonly Lock _slotsLock = new();
     private AddressSlot[] _slots;
+    private AddressSlot[] _turns;
     private int _next;
     private int _slotIds;
     private int _lookingUp;
@@ -29,6 +31,7 @@ internal sealed class UpstreamEndpoint
         HostAndPort = port == (IsTls ? 443 : 80) ? bracketed : $"{bracketed}:{port}";
         Url = $"{scheme}://{bracketed}:{port}/";
         _slots = literal is null ? [] : [new AddressSlot(this, _slotIds++, literal)];
+        _turns = _slots;
     }
 
     public long Epoch { get; }
@@ -71,10 +74,10 @@ internal sealed class UpstreamEndpoint
 
     public void EndLookUp() => Volatile.Write(ref _lookingUp, 0);
 
-    /// <summary>The address for the next request: each in turn. Null before the first resolution.</summary>
+    /// <summary>The address for the next request: each in turn but those that are avoided. Null before the first resolution.</summary>
     public AddressSlot? NextSlot()
     {
-        var slots = Volatile.Read(ref _slots);
+        var slots = Volatile.Read(ref _turns);
         return slots.Length switch
         {
             0 => null,
@@ -86,8 +89,42 @@ internal sealed class UpstreamEndpoint
     /// <summary>Takes over the result of a look-up. An address that stays keeps its slot, and so its open connections.</summary>
     public void Use(IReadOnlyList<IPAddress> addresses)
     {
-        var old = _slots;
-        Volatile.Write(ref _slots, [.. addresses.Distinct().Select(a => Array.Find(old, s => s.Address.Equals(a)) ?? new AddressSlot(this, Interlocked.Increment(ref _slotIds), a))]);
+        lock (_slotsLock)
+        {
+            var old = _slots;
+            Volatile.Write(ref _slots, [.. addresses.Distinct().Select(a => Array.Find(old, s => s.Address.Equals(a)) ?? new AddressSlot(this, _slotIds++, a))]);
+            Arrange_NeedsLock();
+        }
+    }
+
+    /// <summary>
+    /// Leaves an address out of the turns for a time, because it took no connection where another did. Requests that go by its slot would run over connections to
+    /// that other one, and as long as those are busy nobody would notice that the address is back.
+    /// </summary>
+    public void Avoid(AddressSlot slot, TimeSpan duration, TimeProvider time)
+    {
+        lock (_slotsLock)
+        {
+            slot.Readmission?.Dispose();
+            slot.Readmission = time.CreateTimer(_ => Readmit(slot), null, duration, Timeout.InfiniteTimeSpan);
+            Arrange_NeedsLock();
+        }
+    }
+
+    private void Readmit(AddressSlot slot)
+    {
+        lock (_slotsLock)
+        {
+            slot.Readmission?.Dispose();
+            slot.Readmission = null;
+            Arrange_NeedsLock();
+        }
+    }
+
+    private void Arrange_NeedsLock()
+    {
+        AddressSlot[] turns = [.. _slots.Where(s => s.Readmission is null)];
+        Volatile.Write(ref _turns, turns.Length > 0 ? turns : _slots);
     }
 }
 
@@ -100,8 +137,17 @@ internal sealed class AddressSlot(UpstreamEndpoint endpoint, int id, IPAddress a
 
     public IPAddress Address { get; } = address;
 
-    /// <summary>Such as <c>http://42-0.upstream:8003</c>: epoch, slot, port. Always http; TLS is done below the HTTP client.</summary>
-    public string Prefix { get; } = $"http://{Authority(endpoint.Epoch, id)}:{endpoint.Port}";
+    private readonly string _plain = $"http://{Authority(endpoint.Epoch, id)}:{endpoint.Port}";
+    private readonly string _secure = $"https://{Authority(endpoint.Epoch, id)}:{endpoint.Port}";
+
+    /// <summary>
+    /// Such as <c>http://42-0.upstream:8003</c>: epoch, slot, port. TLS is the connector's work, and http says so to the HTTP client; but HTTP/2 sends the scheme
+    /// along, and servers refuse one that is not their transport's.
+    /// </summary>
+    public string Prefix => Endpoint is { IsTls: true, Protocol: UpstreamProtocol.Http2 } ? _secure : _plain;
+
+    /// <summary>Set while the address is avoided. The endpoint's.</summary>
+    public ITimer? Readmission { get; set; }
 
     /// <summary>The host part of <see cref="Prefix"/>.</summary>
     public string Name { get; } = Authority(endpoint.Epoch, id);

@@ -1,6 +1,7 @@
 using System.Net;
 using Alicia.Proxy.Balancing;
 using Alicia.Proxy.Connections;
+using Alicia.Proxy.Registry;
 using Alicia.Proxy.Registry.Settings;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Primitives;
@@ -28,6 +29,8 @@ internal sealed class Exchange : HttpTransformer
     private readonly long _startedAt;
     private int _finished;
     private bool _failed;
+    private bool _cut;
+    private bool _isGrpc;
 
     public Exchange(Upstream upstream, ServiceSettings settings, PoolMember member, AddressSlot slot, string target, string strippedPrefix, ForwardingOptions options,
         TimeProvider time, ExchangeDeadline? deadline)
@@ -72,6 +75,17 @@ internal sealed class Exchange : HttpTransformer
         Fail();
     }
 
+    /// <summary>
+    /// What a gRPC caller gets of an answer that broke off: its end, with a status in the trailers. To a reset stream its library could only give a status that means
+    /// something else, such as "cancelled".
+    /// </summary>
+    /// <returns>False when the answer's stream is to be cut like its source.</returns>
+    public bool EndsWithStatus(Exception fault)
+    {
+        _cut = _isGrpc && fault is (IOException or HttpRequestException);
+        return _cut;
+    }
+
     /// <inheritdoc/>
     public override ValueTask TransformRequestAsync(HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix, CancellationToken cancellationToken)
     {
@@ -98,7 +112,13 @@ internal sealed class Exchange : HttpTransformer
         if (request.Headers.TransferEncoding.Count > 0)
             proxyRequest.Content?.Headers.Remove("Content-Length");
         if (HttpProtocol.IsHttp2(request.Protocol) && request.Headers.TE.ToString().Contains("trailers", StringComparison.OrdinalIgnoreCase))
+        {
             proxyRequest.Headers.TryAddWithoutValidation("TE", "trailers");
+            // HTTP/2 has no Connection field; in HTTP/1.1 TE without it would be for the next hop but one.
+            if (_member.Endpoint.Protocol == UpstreamProtocol.Http1)
+                proxyRequest.Headers.TryAddWithoutValidation("Connection", "TE");
+        }
+
 
         var host = _settings.Get(SettingKeys.HostHeader) == "instance" ? _member.Endpoint.HostAndPort : request.Headers.Host.ToString();
         proxyRequest.Headers.Host = host.Length > 0 ? host : _member.Endpoint.HostAndPort;
@@ -115,7 +135,10 @@ internal sealed class Exchange : HttpTransformer
         if (proxyResponse is null)
             return ValueTask.FromResult(false);
 
-        if (proxyResponse.StatusCode == HttpStatusCode.SwitchingProtocols)
+        // Over HTTP/2 the success of a CONNECT is the switch of protocols; its content is a stream for both ways.
+        var switched = proxyResponse.StatusCode == HttpStatusCode.SwitchingProtocols
+            || (proxyResponse.IsSuccessStatusCode && proxyResponse.RequestMessage?.Method == HttpMethod.Connect);
+        if (switched)
             _deadline?.Upgraded();
         else
             _deadline?.Answered();
@@ -128,8 +151,9 @@ internal sealed class Exchange : HttpTransformer
 
         CopyResponseFields(httpContext, proxyResponse);
         Guard?.Amend(httpContext.Response.Headers);
-        if (proxyResponse.StatusCode != HttpStatusCode.SwitchingProtocols)
+        if (!switched)
             proxyResponse.Content = new FinishingContent(proxyResponse.Content, this, httpContext.RequestAborted);
+        _isGrpc = proxyResponse.Content.Headers.ContentLength is null && HttpProtocol.IsHttp2(httpContext.Request.Protocol) && ProxyAnswer.IsGrpc(httpContext.Request);
         return ValueTask.FromResult(true);
     }
 
@@ -140,6 +164,11 @@ internal sealed class Exchange : HttpTransformer
         {
             foreach (var (name, values) in proxyResponse.TrailingHeaders.NonValidated)
                 trailers[name] = ToValues(values);
+            if (_cut)
+            {
+                trailers["grpc-status"] = ProxyError.ConnectionTerminated.GrpcStatus.ToString(System.Globalization.CultureInfo.InvariantCulture);
+                trailers["grpc-message"] = "Instance broke off its answer";
+            }
         }
 
         return ValueTask.CompletedTask;

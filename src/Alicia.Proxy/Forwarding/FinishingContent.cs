@@ -60,10 +60,12 @@ internal sealed class FinishingContent(HttpContent inner, Exchange exchange, Can
                 {
                     return Count(await pending, size);
                 }
-                catch when (!callerGone.IsCancellationRequested)
+                catch (Exception e) when (!callerGone.IsCancellationRequested)
                 {
                     // Told here, before the caller's connection is ended for it: from then on it looks as if the caller had gone.
                     exchange.BreakOff();
+                    if (exchange.EndsWithStatus(e))
+                        return Count(0, size);
                     throw;
                 }
             }

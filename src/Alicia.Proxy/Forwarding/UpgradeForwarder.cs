@@ -9,8 +9,14 @@ namespace Alicia.Proxy.Forwarding;
 /// Forwards HTTP/1.1 upgrades of any kind to HTTP/1.1 instances: YARP's forwarder knows WebSockets only. When the instance switches protocols, bytes go both ways
 /// until either side ends; any other answer goes back like an ordinary response.
 /// </summary>
-internal sealed class UpgradeForwarder(UpstreamClient client, TimeProvider time)
+internal sealed class UpgradeForwarder(UpstreamConnector connector, TimeProvider time)
 {
+    /// <summary>
+    /// How long an instance may go on after its caller has ended. Kestrel takes the end of a caller's sending for the end of the caller, so nobody listens any
+    /// more; but a connection that is closed on unread bytes is reset, and the reset can overtake the caller's last words.
+    /// </summary>
+    private static readonly TimeSpan Farewell = TimeSpan.FromMilliseconds(500);
+
     /// <summary>
     /// True when the request asks for another protocol on this connection. Clear-text HTTP/2 is not passed on: with it the instance would answer on a connection
     /// that the proxy shares between callers.
@@ -24,6 +30,7 @@ internal sealed class UpgradeForwarder(UpstreamClient client, TimeProvider time)
     public async Task<Outcome?> ForwardAsync(HttpContext context, Exchange exchange, ServiceSettings settings)
     {
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
+        using var connection = new TunnelConnection(connector);
         using var request = new HttpRequestMessage(HttpMethod.Parse(context.Request.Method), (Uri?)null)
         {
             Version = HttpVersion.Version11,
@@ -38,7 +45,7 @@ internal sealed class UpgradeForwarder(UpstreamClient client, TimeProvider time)
         HttpResponseMessage response;
         try
         {
-            response = await client.Invoker.SendAsync(request, either.Token);
+            response = await connection.Invoker.SendAsync(request, either.Token);
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
@@ -59,34 +66,41 @@ internal sealed class UpgradeForwarder(UpstreamClient client, TimeProvider time)
             context.Features.Get<IHttpResponseFeature>()!.ReasonPhrase = response.ReasonPhrase;
             await exchange.TransformResponseAsync(context, response, ending.Token);
             return response.StatusCode == HttpStatusCode.SwitchingProtocols
-                ? await TunnelAsync(context, response, settings, ending)
+                ? await TunnelAsync(context, connection, response, settings)
                 : await RelayAsync(context, response, settings, ending);
         }
     }
 
-    private async Task<Outcome?> TunnelAsync(HttpContext context, HttpResponseMessage response, ServiceSettings settings, CancellationTokenSource ending)
+    private async Task<Outcome?> TunnelAsync(HttpContext context, TunnelConnection connection, HttpResponseMessage response, ServiceSettings settings)
     {
         if (!response.Headers.NonValidated.TryGetValues("Upgrade", out var protocol))
             return new Outcome(FaultSide.Instance, ProxyError.UpgradeFailed);
         context.Response.Headers.Connection = "Upgrade";
         context.Response.Headers.Upgrade = protocol.ToString();
-        await using var instance = await response.Content.ReadAsStreamAsync(ending.Token);
+        await using var instance = await response.Content.ReadAsStreamAsync(context.RequestAborted);
         await using var caller = await context.Features.Get<IHttpUpgradeFeature>()!.UpgradeAsync();
 
+        // Not tied to RequestAborted: it fires when the caller's last bytes have arrived, and those are still to be passed on.
+        using var ending = new CancellationTokenSource();
         using var silence = new SilenceWatch(settings.Get(SettingKeys.IdleTimeout), settings.Get(SettingKeys.OverallTimeout), time, ending.Token);
         var up = DuplexCopy.RunAsync(caller, instance, silence);
         var down = DuplexCopy.RunAsync(instance, caller, silence);
         var first = await Task.WhenAny(up, down);
-        // A caller that has said its last may still be listening; an instance that ended has nothing to hear.
-        if (first == down || await first is not CopyEnd.Finished)
-            await ending.CancelAsync();
+        if (first == up && await up == CopyEnd.Finished)
+        {
+            await connection.EndInputAsync();
+            await Task.WhenAny(down, Task.Delay(Farewell, time, silence.Token));
+        }
+
+        await ending.CancelAsync();
         var (upEnd, downEnd) = (await up, await down);
         if (silence.Expired || context.RequestAborted.IsCancellationRequested)
             return null;
-        // The instance's connection broke off, rather than ended: that is its failure.
-        return first == down && downEnd == CopyEnd.ReadFailed ? new Outcome(FaultSide.Instance, null)
-            : first == up && upEnd == CopyEnd.WriteFailed ? new Outcome(FaultSide.Instance, null)
-            : null;
+        if ((first != down || downEnd != CopyEnd.ReadFailed) && (first != up || upEnd != CopyEnd.WriteFailed))
+            return null;
+        // The instance's connection broke off, rather than ended. The caller's does so too: half a message must not look like all of it.
+        context.Abort();
+        return new Outcome(FaultSide.Instance, null);
     }
 
     private async Task<Outcome?> RelayAsync(HttpContext context, HttpResponseMessage response, ServiceSettings settings, CancellationTokenSource ending)

@@ -138,6 +138,13 @@ internal sealed class ChildProcess : IAsyncDisposable
     /// <summary>SIGCONT: goes on after <see cref="Pause"/>.</summary>
     public void Resume() => Send(SigCont);
 
+    /// <summary>Writes a line to its standard input.</summary>
+    public async Task WriteLineAsync(string line)
+    {
+        await _process.StandardInput.WriteLineAsync(line);
+        await _process.StandardInput.FlushAsync();
+    }
+
     public void CloseInput() => _process.StandardInput.Close();
 
     public async ValueTask DisposeAsync()

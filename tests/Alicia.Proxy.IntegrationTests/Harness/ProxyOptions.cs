@@ -16,6 +16,9 @@ internal sealed record ProxyOptions
     /// <summary>Added to this process's environment; a null value removes.</summary>
     public IReadOnlyDictionary<string, string?> Environment { get; init; } = new Dictionary<string, string?>();
 
+    /// <summary>A command, such as <c>unshare --mount</c>, that runs the proxy's own command line; it must end by becoming it.</summary>
+    public IReadOnlyList<string> Wrapper { get; init; } = [];
+
     /// <summary>Written to a file that <c>--config</c> names.</summary>
     public string? ConfigJson { get; init; }
 

@@ -126,7 +126,9 @@ internal sealed class ProxyProcess : IAsyncDisposable
         if (Process is not null)
             await Process.DisposeAsync();
 
-        string[] arguments = [
+        string[] command = [
+            .. _options.Wrapper,
+            Programs.Dotnet,
             Programs.Proxy,
             $"--Listen:Proxy={_listen}",
             $"--Listen:Management={_listenManagement}",
@@ -134,7 +136,7 @@ internal sealed class ProxyProcess : IAsyncDisposable
             .. _options.ConfigJson is null ? Array.Empty<string>() : ["--config", ConfigPath],
             .. _options.Arguments,
         ];
-        Process = ChildProcess.Start(Programs.Dotnet, arguments, Directory, Clean(_options.Environment));
+        Process = ChildProcess.Start(command[0], command[1..], Directory, Clean(_options.Environment));
         await ReadListenersAsync();
         if (_options.WaitForReady)
             await UntilReadyAsync();

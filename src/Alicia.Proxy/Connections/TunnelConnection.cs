@@ -1,0 +1,42 @@
+using System.Net.Security;
+using System.Net.Sockets;
+
+namespace Alicia.Proxy.Connections;
+
+/// <summary>
+/// A connection to an instance for one request that may take it over. It never comes from the pool and never goes there, so its owner knows the transport below
+/// HTTP: the HTTP client's own stream cannot say "that was all" and go on listening.
+/// </summary>
+internal sealed class TunnelConnection : IDisposable
+{
+    private Stream? _transport;
+
+    public TunnelConnection(UpstreamConnector connector) => Invoker = new HttpMessageInvoker(UpstreamClient.Handler(
+        async (context, cancellation) => _transport = await connector.ConnectAsync(context, cancellation)));
+
+    /// <summary>For one request.</summary>
+    public HttpMessageInvoker Invoker { get; }
+
+    /// <summary>Tells the instance that nothing more will come. What it still has to say can be read.</summary>
+    public async Task EndInputAsync()
+    {
+        try
+        {
+            switch (_transport)
+            {
+                case SslStream tls:
+                    await tls.ShutdownAsync();
+                    break;
+                case NetworkStream plain:
+                    plain.Socket.Shutdown(SocketShutdown.Send);
+                    break;
+            }
+        }
+        catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException or InvalidOperationException)
+        {
+            // The instance has gone already, which whoever reads from it is about to see.
+        }
+    }
+
+    public void Dispose() => Invoker.Dispose();
+}
