@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Net;
 using Alicia.Proxy.Balancing;
 using Alicia.Proxy.Connections;
@@ -14,6 +15,9 @@ namespace Alicia.Proxy.Forwarding;
 /// </summary>
 internal sealed class Exchange : HttpTransformer
 {
+    private static readonly SearchValues<char> NameCharacters =
+        SearchValues.Create("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+
     private static readonly UriCreationOptions AsWritten = new() { DangerousDisablePathAndQueryCanonicalization = true };
 
     private readonly Upstream _upstream;
@@ -105,6 +109,8 @@ internal sealed class Exchange : HttpTransformer
         if (proxyResponse is null)
             return ValueTask.FromResult(false);
 
+        if (!IsReadable(proxyResponse))
+            throw new HttpRequestException(HttpRequestError.InvalidResponse, "The instance's answer has a status below 100, a 205 with a body, or an unknown transfer coding.");
         if (proxyResponse.StatusCode == HttpStatusCode.SwitchingProtocols)
             _deadline?.Upgraded();
         else
@@ -139,6 +145,15 @@ internal sealed class Exchange : HttpTransformer
         HttpMethods.IsGet(method) || HttpMethods.IsHead(method) || HttpMethods.IsPut(method) || HttpMethods.IsDelete(method) || HttpMethods.IsOptions(method)
         || HttpMethods.IsTrace(method) || HttpMethods.IsConnect(method);
 
+    /// <summary>
+    /// The HTTP client takes any three digits for a status and undoes <c>chunked</c> only: with another coding left on, the caller would get a body that is not the one
+    /// the fields speak of.
+    /// </summary>
+    private static bool IsReadable(HttpResponseMessage response) =>
+        (int)response.StatusCode >= 100
+        && (response.StatusCode != HttpStatusCode.ResetContent || response.Content.Headers.ContentLength is null or 0)
+        && (!response.Headers.NonValidated.TryGetValues("Transfer-Encoding", out var codings) || HopByHop.IsChunkedAlone(ToValues(codings)));
+
     private static void CopyResponseFields(HttpContext context, HttpResponseMessage response)
     {
         var target = context.Response.Headers;
@@ -162,8 +177,8 @@ internal sealed class Exchange : HttpTransformer
                 target[name] = ToValues(value);
         }
 
-        // As above: with a transfer coding, a length is not the message's.
-        if (response.Headers.TransferEncodingChunked == true)
+        // As above: with a transfer coding, a length is not the message's; and 204 has neither body nor length, whatever it says.
+        if (response.Headers.TransferEncodingChunked == true || (response.StatusCode == HttpStatusCode.NoContent && target.ContentLength > 0))
             target.Remove("Content-Length");
     }
 
@@ -185,6 +200,9 @@ internal sealed class Exchange : HttpTransformer
             : request.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values);
         if (added)
             return;
+        // Fields of the body end up here, and names that the server let through and the HTTP client does not.
+        if (name.AsSpan().ContainsAnyExcept(NameCharacters))
+            throw new BadHttpRequestException("A field name has characters that no name may have.");
         if (request.Content is null)
             BodilessFields.Add(request, name, values);
         else

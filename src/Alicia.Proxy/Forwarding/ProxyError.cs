@@ -35,7 +35,7 @@ internal sealed record ProxyError(int Status, string Type, int GrpcStatus, strin
     public static readonly ProxyError Internal = new(500, "proxy_internal_error", GrpcUnavailable, "The proxy failed");
 
     /// <summary>The request itself is refused: 400, 405, 413, 414 or 431.</summary>
-    public static ProxyError BadRequest(int status) => new(status, "http_request_error", 13, status switch
+    public static ProxyError BadRequest(int status) => new(status, "http_request_error", GrpcUnavailable, status switch
     {
         StatusCodes.Status405MethodNotAllowed => "Method not allowed",
         StatusCodes.Status408RequestTimeout => "Request was not complete in time",

@@ -59,15 +59,16 @@ internal sealed partial class RequestForwarder(
             }
 
             using var deadline = ExchangeDeadline.For(state.Settings, time);
-            if (deadline is not null && context.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody == true)
-                context.Request.Body = new ProgressStream(context.Request.Body, deadline);
+            CallerBody? body = null;
+            if (context.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody == true)
+                context.Request.Body = body = new CallerBody(context.Request, deadline);
             exchange = new Exchange(upstream, state.Settings, member, slot, target, strippedPrefix, options, time, deadline) { Guard = guard };
             var error = await forwarder.SendAsync(
                 context, slot.Prefix, client.Invoker, state.ConfigFor(member.Endpoint.Protocol), exchange, deadline?.Token ?? CancellationToken.None);
             if (error != ForwarderError.None)
             {
                 var exception = context.Features.Get<IForwarderErrorFeature>()?.Exception;
-                await ConcludeAsync(context, upstream, member, exchange, Outcome.Of(error, exception, context, deadline?.Expired == true), exception);
+                await ConcludeAsync(context, upstream, member, exchange, Outcome.Of(error, exception, context, deadline?.Expired == true, body?.WasOwed == true), exception);
             }
         }
         catch (UpstreamConnectException e)

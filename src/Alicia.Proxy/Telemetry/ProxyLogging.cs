@@ -43,6 +43,8 @@ internal sealed class LevelFilters : IConfigureOptions<LoggerFilterOptions>, IOp
         ("Microsoft", LogLevel.Warning),
         ("System", LogLevel.Warning),
         ("Yarp", LogLevel.Warning),
+        // It writes a stack trace for every refused connection and every malformed request. Our own line at Debug has the same in one line.
+        ("Yarp.ReverseProxy.Forwarder.HttpForwarder", LogLevel.Error),
         // Even at Critical the hosting logger makes an Activity for each request.
         ("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None),
     ];
