@@ -84,13 +84,13 @@ internal sealed class Wire(Socket socket) : IDisposable
         return head with { Body = body.ToArray() };
     }
 
-    /// <summary>The next bytes, as many as there are; empty at the end.</summary>
-    public async Task<ReadOnlyMemory<byte>> ReadSomeAsync()
+    /// <summary>The next bytes, as many as there are and at most <paramref name="limit"/>; empty at the end. Good until the next reading.</summary>
+    public async Task<ReadOnlyMemory<byte>> ReadSomeAsync(int limit = int.MaxValue)
     {
         if (_start == _end && !await FillAsync())
             return default;
-        var some = _buffer.AsMemory(_start, _end - _start);
-        _start = _end;
+        var some = _buffer.AsMemory(_start, Math.Min(limit, _end - _start));
+        _start += some.Length;
         return some;
     }
 
