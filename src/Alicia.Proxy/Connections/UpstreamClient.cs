@@ -14,7 +14,7 @@ internal sealed class UpstreamClient : IDisposable
     /// </summary>
     private static readonly TimeSpan IdleTimeout = TimeSpan.FromSeconds(4);
 
-    public UpstreamClient(UpstreamConnector connector) => Invoker = new HttpMessageInvoker(new SocketsHttpHandler
+    public UpstreamClient(UpstreamConnector connector) => Invoker = new OutgoingBody.Invoker(new SocketsHttpHandler
     {
         ConnectCallback = connector.ConnectAsync,
         // The connector has the timeout: it is a setting of the service.

@@ -44,6 +44,9 @@ internal sealed class Exchange : HttpTransformer
     /// <summary>Fields that <c>POST|GET … /balance/</c> removes or adds; null on the data plane.</summary>
     public IInlineGuard? Guard { get; init; }
 
+    /// <summary>True when the reading of the response's body was given up while the caller was still there: time was up.</summary>
+    public bool WentSilent { get; set; }
+
     /// <summary>Bytes of the response have moved.</summary>
     public void Progress() => _deadline?.Progress();
 
@@ -99,6 +102,8 @@ internal sealed class Exchange : HttpTransformer
         ForwardedFields.Set(httpContext, proxyRequest.Headers, _strippedPrefix, _options.Trusted);
         LoopGuard.Mark(request, proxyRequest.Headers);
 
+        if (proxyRequest.Content is not null && request.Body is CallerBody body)
+            proxyRequest.Options.Set(OutgoingBody.Begins, body.GoesTo);
         proxyRequest.RequestUri = new Uri(_slot.Prefix + _target, AsWritten);
         return ValueTask.CompletedTask;
     }
@@ -125,7 +130,7 @@ internal sealed class Exchange : HttpTransformer
         CopyResponseFields(httpContext, proxyResponse);
         Guard?.Amend(httpContext.Response.Headers);
         if (proxyResponse.StatusCode != HttpStatusCode.SwitchingProtocols)
-            proxyResponse.Content = new FinishingContent(proxyResponse.Content, this);
+            proxyResponse.Content = new FinishingContent(proxyResponse.Content, this, httpContext.Response);
         return ValueTask.FromResult(true);
     }
 

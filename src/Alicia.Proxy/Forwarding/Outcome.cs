@@ -26,12 +26,19 @@ internal readonly record struct Outcome(FaultSide Side, ProxyError? Error)
     /// <param name="waitedForCaller">Whether it was the caller that owed the next bytes, of its body, at the end.</param>
     public static Outcome Of(ForwarderError error, Exception? exception, HttpContext context, bool deadlinePassed, bool waitedForCaller = false)
     {
+        // These two come before the look at RequestAborted: YARP has aborted the request by now because of them.
+        if (error == ForwarderError.ResponseBodyDestination)
+            return new Outcome(FaultSide.Instance, OfException(exception));
+        if (deadlinePassed && !waitedForCaller)
+            return new Outcome(FaultSide.Instance, ProxyError.ResponseTimeout);
         if (context.RequestAborted.IsCancellationRequested)
             return new Outcome(FaultSide.Caller, null);
-        if (waitedForCaller && (deadlinePassed || error is ForwarderError.RequestTimedOut or ForwarderError.RequestBodyCanceled))
+        if (waitedForCaller && (deadlinePassed || error is ForwarderError.RequestTimedOut or ForwarderError.RequestBodyCanceled
+            || (error == ForwarderError.RequestBodyClient && Find<OperationCanceledException>(exception) is not null)))
+        {
             return new Outcome(FaultSide.Caller, ProxyError.BadRequest(StatusCodes.Status408RequestTimeout));
-        if (deadlinePassed)
-            return new Outcome(FaultSide.Instance, ProxyError.ResponseTimeout);
+        }
+
         return error switch
         {
             ForwarderError.RequestTimedOut => new Outcome(FaultSide.Instance, Find<UpstreamConnectException>(exception) is { } c ? Of(c) : ProxyError.ResponseTimeout),

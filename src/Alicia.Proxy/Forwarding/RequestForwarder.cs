@@ -68,7 +68,7 @@ internal sealed partial class RequestForwarder(
             if (error != ForwarderError.None)
             {
                 var exception = context.Features.Get<IForwarderErrorFeature>()?.Exception;
-                await ConcludeAsync(context, upstream, member, exchange, Outcome.Of(error, exception, context, deadline?.Expired == true, body?.WasOwed == true), exception);
+                await ConcludeAsync(context, upstream, member, exchange, Outcome.Of(error, exception, context, deadline?.Expired == true || exchange.WentSilent, body?.WasOwed == true), exception);
             }
         }
         catch (UpstreamConnectException e)

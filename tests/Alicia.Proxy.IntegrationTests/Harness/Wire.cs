@@ -94,6 +94,14 @@ internal sealed class Wire(Socket socket) : IDisposable
         return some;
     }
 
+    /// <exception cref="EndOfStreamException">The connection ended before.</exception>
+    public async Task<byte[]> ReadExactlyAsync(int count)
+    {
+        using var into = new MemoryStream();
+        await TakeAsync(count, into);
+        return into.ToArray();
+    }
+
     /// <summary>A line without its end.</summary>
     public async Task<string?> LineAsync(bool endIsFine = false)
     {
