@@ -1,4 +1,3 @@
-using System.Net;
 using Alicia.Proxy.Connections;
 using Alicia.Proxy.Forwarding;
 using Microsoft.AspNetCore.Http;
@@ -48,19 +47,19 @@ public sealed class OutcomeTests
     }
 
     [Theory]
-    [InlineData(ForwarderError.ResponseBodyDestination, false, true, FaultSide.Instance)]
-    [InlineData(ForwarderError.ResponseBodyCanceled, true, true, FaultSide.Instance)]
-    [InlineData(ForwarderError.ResponseBodyCanceled, false, true, FaultSide.Caller)]
-    [InlineData(ForwarderError.RequestTimedOut, false, false, FaultSide.Instance)]
-    [InlineData(ForwarderError.RequestCanceled, false, true, FaultSide.Caller)]
-    public void A_request_that_was_aborted_because_of_the_instance_is_the_instances_fault(ForwarderError error, bool deadlinePassed, bool aborted, FaultSide side)
+    [InlineData(ForwarderError.ResponseBodyDestination, false, true, "Instance")]
+    [InlineData(ForwarderError.ResponseBodyCanceled, true, true, "Instance")]
+    [InlineData(ForwarderError.ResponseBodyCanceled, false, true, "Caller")]
+    [InlineData(ForwarderError.RequestTimedOut, false, false, "Instance")]
+    [InlineData(ForwarderError.RequestCanceled, false, true, "Caller")]
+    public void A_request_that_was_aborted_because_of_the_instance_is_the_instances_fault(ForwarderError error, bool deadlinePassed, bool aborted, string side)
     {
         using var abort = new CancellationTokenSource();
         if (aborted)
             abort.Cancel();
         var context = new DefaultHttpContext { RequestAborted = abort.Token };
 
-        Outcome.Of(error, null, context, deadlinePassed).Side.Should().Be(side);
+        Outcome.Of(error, null, context, deadlinePassed).Side.ToString().Should().Be(side);
     }
 
     [Theory]
