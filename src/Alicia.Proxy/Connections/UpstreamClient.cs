@@ -14,7 +14,7 @@ internal sealed class UpstreamClient : IDisposable
     /// </summary>
     private static readonly TimeSpan IdleTimeout = TimeSpan.FromSeconds(4);
 
-    public UpstreamClient(UpstreamConnector connector) => Invoker = new HttpMessageInvoker(Handler(connector.ConnectAsync));
+    public UpstreamClient(UpstreamConnector connector) => Invoker = new OutgoingBody.Invoker(Handler(connector.ConnectAsync));
 
     public HttpMessageInvoker Invoker { get; }
 
@@ -37,6 +37,8 @@ internal sealed class UpstreamClient : IDisposable
         // Field values are bytes; Latin-1 maps each to one character and back.
         RequestHeaderEncodingSelector = static (_, _) => Encoding.Latin1,
         ResponseHeaderEncodingSelector = static (_, _) => Encoding.Latin1,
+        // An answer that nobody reads on is one whose caller has left: the instance hears of it now, rather than after two seconds of reading for the connection's sake.
+        ResponseDrainTimeout = TimeSpan.Zero,
         // In KiB. As much as requests may bring.
         MaxResponseHeadersLength = 128,
     };

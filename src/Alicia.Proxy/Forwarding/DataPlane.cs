@@ -13,11 +13,22 @@ internal sealed partial class DataPlane(SnapshotPublisher publisher, RequestForw
     public async Task GuardAsync(HttpContext context, RequestDelegate next)
     {
         var target = RequestTarget.PathAndQuery(RawTarget(context));
+        if (HttpMethods.IsConnect(context.Request.Method) && context.Features.Get<IHttpExtendedConnectFeature>() is not { IsExtendedConnect: true })
+        {
+            await ProxyAnswer.WriteAsync(context, ProxyError.BadRequest(StatusCodes.Status405MethodNotAllowed), "This is a reverse proxy; it opens no tunnels.");
+            return;
+        }
+
         if (target.Length == 0)
         {
-            var connect = HttpMethods.IsConnect(context.Request.Method);
-            await ProxyAnswer.WriteAsync(context, ProxyError.BadRequest(connect ? StatusCodes.Status405MethodNotAllowed : StatusCodes.Status400BadRequest),
-                connect ? "This is a reverse proxy; it opens no tunnels." : "The target '*' names no service.");
+            await ProxyAnswer.WriteAsync(context, ProxyError.BadRequest(StatusCodes.Status400BadRequest), "The target '*' names no service.");
+            return;
+        }
+
+        // The server takes chunks apart and leaves any other coding on: the instance would take gzip for the body itself.
+        if (context.Request.Headers.TransferEncoding is { Count: > 0 } codings && !HopByHop.IsChunkedAlone(codings))
+        {
+            await ProxyAnswer.WriteAsync(context, ProxyError.BadRequest(StatusCodes.Status400BadRequest), "The only transfer coding that is taken is 'chunked'.");
             return;
         }
 

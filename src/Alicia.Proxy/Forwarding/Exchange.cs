@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Net;
 using Alicia.Proxy.Balancing;
 using Alicia.Proxy.Connections;
@@ -15,6 +16,9 @@ namespace Alicia.Proxy.Forwarding;
 /// </summary>
 internal sealed class Exchange : HttpTransformer
 {
+    private static readonly SearchValues<char> NameCharacters =
+        SearchValues.Create("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+
     private static readonly UriCreationOptions AsWritten = new() { DangerousDisablePathAndQueryCanonicalization = true };
 
     private readonly Upstream _upstream;
@@ -45,6 +49,9 @@ internal sealed class Exchange : HttpTransformer
 
     /// <summary>Fields that <c>POST|GET … /balance/</c> removes or adds; null on the data plane.</summary>
     public IInlineGuard? Guard { get; init; }
+
+    /// <summary>True when the reading of the response's body was given up while the caller was still there: time was up.</summary>
+    public bool WentSilent { get; set; }
 
     /// <summary>Bytes of the response have moved.</summary>
     public void Progress() => _deadline?.Progress();
@@ -119,12 +126,13 @@ internal sealed class Exchange : HttpTransformer
                 proxyRequest.Headers.TryAddWithoutValidation("Connection", "TE");
         }
 
-
         var host = _settings.Get(SettingKeys.HostHeader) == "instance" ? _member.Endpoint.HostAndPort : request.Headers.Host.ToString();
         proxyRequest.Headers.Host = host.Length > 0 ? host : _member.Endpoint.HostAndPort;
         ForwardedFields.Set(httpContext, proxyRequest.Headers, _strippedPrefix, _options.Trusted);
         LoopGuard.Mark(request, proxyRequest.Headers);
 
+        if (proxyRequest.Content is not null && request.Body is CallerBody body)
+            proxyRequest.Options.Set(OutgoingBody.Begins, body.GoesTo);
         proxyRequest.RequestUri = new Uri(_slot.Prefix + _target, AsWritten);
         return ValueTask.CompletedTask;
     }
@@ -135,6 +143,8 @@ internal sealed class Exchange : HttpTransformer
         if (proxyResponse is null)
             return ValueTask.FromResult(false);
 
+        if (!IsReadable(proxyResponse))
+            throw new HttpRequestException(HttpRequestError.InvalidResponse, "The instance's answer has a status below 100, a 205 with a body, or an unknown transfer coding.");
         // Over HTTP/2 the success of a CONNECT is the switch of protocols; its content is a stream for both ways.
         var switched = proxyResponse.StatusCode == HttpStatusCode.SwitchingProtocols
             || (proxyResponse.IsSuccessStatusCode && proxyResponse.RequestMessage?.Method == HttpMethod.Connect);
@@ -152,7 +162,7 @@ internal sealed class Exchange : HttpTransformer
         CopyResponseFields(httpContext, proxyResponse);
         Guard?.Amend(httpContext.Response.Headers);
         if (!switched)
-            proxyResponse.Content = new FinishingContent(proxyResponse.Content, this, httpContext.RequestAborted);
+            proxyResponse.Content = new FinishingContent(proxyResponse.Content, this, httpContext.Response);
         _isGrpc = proxyResponse.Content.Headers.ContentLength is null && HttpProtocol.IsHttp2(httpContext.Request.Protocol) && ProxyAnswer.IsGrpc(httpContext.Request);
         return ValueTask.FromResult(true);
     }
@@ -178,6 +188,15 @@ internal sealed class Exchange : HttpTransformer
         HttpMethods.IsGet(method) || HttpMethods.IsHead(method) || HttpMethods.IsPut(method) || HttpMethods.IsDelete(method) || HttpMethods.IsOptions(method)
         || HttpMethods.IsTrace(method) || HttpMethods.IsConnect(method);
 
+    /// <summary>
+    /// The HTTP client takes any three digits for a status and undoes <c>chunked</c> only: with another coding left on, the caller would get a body that is not the one
+    /// the fields speak of.
+    /// </summary>
+    private static bool IsReadable(HttpResponseMessage response) =>
+        (int)response.StatusCode >= 100
+        && (response.StatusCode != HttpStatusCode.ResetContent || response.Content.Headers.ContentLength is null or 0)
+        && (!response.Headers.NonValidated.TryGetValues("Transfer-Encoding", out var codings) || HopByHop.IsChunkedAlone(ToValues(codings)));
+
     private static void CopyResponseFields(HttpContext context, HttpResponseMessage response)
     {
         var target = context.Response.Headers;
@@ -201,8 +220,8 @@ internal sealed class Exchange : HttpTransformer
                 target[name] = ToValues(value);
         }
 
-        // As above: with a transfer coding, a length is not the message's.
-        if (response.Headers.TransferEncodingChunked == true)
+        // As above: with a transfer coding, a length is not the message's; and 204 has neither body nor length, whatever it says.
+        if (response.Headers.TransferEncodingChunked == true || (response.StatusCode == HttpStatusCode.NoContent && target.ContentLength > 0))
             target.Remove("Content-Length");
     }
 
@@ -224,6 +243,9 @@ internal sealed class Exchange : HttpTransformer
             : request.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values);
         if (added)
             return;
+        // Fields of the body end up here, and names that the server let through and the HTTP client does not.
+        if (name.AsSpan().ContainsAnyExcept(NameCharacters))
+            throw new BadHttpRequestException("A field name has characters that no name may have.");
         if (request.Content is null)
             BodilessFields.Add(request, name, values);
         else

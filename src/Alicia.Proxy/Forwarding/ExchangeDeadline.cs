@@ -37,8 +37,11 @@ internal sealed class ExchangeDeadline : IDisposable
             ? null
             : new ExchangeDeadline(settings, time);
 
-    /// <summary>Bytes of a body have moved: the wait for the head, or for the next bytes, begins again.</summary>
-    public void Progress() => Rearm(_answered ? _idle : _response);
+    /// <summary>Bytes of a body have moved, or the next ones are waited for: the time that they may be silent begins again.</summary>
+    public void Progress() => Rearm(_idle);
+
+    /// <summary>The request has gone out whole: now the wait for the head counts, unless it is here already.</summary>
+    public void Sent() => Rearm(_answered ? _idle : _response);
 
     /// <summary>The response head is here; from now on only silence and the overall limit count.</summary>
     public void Answered()
@@ -68,39 +71,4 @@ internal sealed class ExchangeDeadline : IDisposable
             left = TimeSpan.Zero;
         return phase == Timeout.InfiniteTimeSpan || left < phase ? left : phase;
     }
-}
-
-/// <summary>A request body that tells a deadline about its progress.</summary>
-internal sealed class ProgressStream(Stream inner, ExchangeDeadline deadline) : Stream
-{
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
-
-    public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
-    {
-        var read = await inner.ReadAsync(buffer, cancellationToken);
-        deadline.Progress();
-        return read;
-    }
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override void Flush() => throw new NotSupportedException();
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 }

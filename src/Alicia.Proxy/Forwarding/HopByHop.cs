@@ -22,6 +22,9 @@ internal static class HopByHop
                 || value.Equals("upgrade", StringComparison.OrdinalIgnoreCase));
     }
 
+    /// <summary>True when <c>Transfer-Encoding</c> says <c>chunked</c> and nothing else, which is the one coding that gets undone here.</summary>
+    public static bool IsChunkedAlone(StringValues codings) => codings.Count == 1 && "chunked".Equals(codings[0], StringComparison.OrdinalIgnoreCase);
+
     /// <summary>True when <c>Connection</c> nominates the field <paramref name="name"/>.</summary>
     public static bool IsNominated(StringValues connection, string name)
     {

@@ -19,12 +19,26 @@ internal enum FaultSide
 /// <param name="Error">What the caller is told if the response has not begun; null when there is nobody to tell.</param>
 internal readonly record struct Outcome(FaultSide Side, ProxyError? Error)
 {
-    public static Outcome Of(ForwarderError error, Exception? exception, HttpContext context, bool deadlinePassed)
+    /// <param name="error">What YARP says.</param>
+    /// <param name="exception">What the HTTP client, or the server, says.</param>
+    /// <param name="context">The request.</param>
+    /// <param name="deadlinePassed">Whether the exchange was ended because its time was up.</param>
+    /// <param name="waitedForCaller">Whether it was the caller that owed the next bytes, of its body, at the end.</param>
+    public static Outcome Of(ForwarderError error, Exception? exception, HttpContext context, bool deadlinePassed, bool waitedForCaller = false)
     {
+        // These two come before the look at RequestAborted: YARP has aborted the request by now because of them.
+        if (error == ForwarderError.ResponseBodyDestination)
+            return new Outcome(FaultSide.Instance, OfException(exception));
+        if (deadlinePassed && !waitedForCaller)
+            return new Outcome(FaultSide.Instance, ProxyError.ResponseTimeout);
         if (context.RequestAborted.IsCancellationRequested)
             return new Outcome(FaultSide.Caller, null);
-        if (deadlinePassed)
-            return new Outcome(FaultSide.Instance, ProxyError.ResponseTimeout);
+        if (waitedForCaller && (deadlinePassed || error is ForwarderError.RequestTimedOut or ForwarderError.RequestBodyCanceled
+            || (error == ForwarderError.RequestBodyClient && Find<OperationCanceledException>(exception) is not null)))
+        {
+            return new Outcome(FaultSide.Caller, ProxyError.BadRequest(StatusCodes.Status408RequestTimeout));
+        }
+
         return error switch
         {
             ForwarderError.RequestTimedOut => new Outcome(FaultSide.Instance, Find<UpstreamConnectException>(exception) is { } c ? Of(c) : ProxyError.ResponseTimeout),
@@ -66,20 +80,15 @@ internal readonly record struct Outcome(FaultSide Side, ProxyError? Error)
     {
         if (Find<UpstreamConnectException>(exception) is { } connect)
             return Of(connect);
-        if (Find<HttpRequestException>(exception) is { } request)
+        return (Find<HttpRequestException>(exception)?.HttpRequestError ?? Find<HttpIOException>(exception)?.HttpRequestError) switch
         {
-            return request.HttpRequestError switch
-            {
-                HttpRequestError.InvalidResponse or HttpRequestError.VersionNegotiationError or HttpRequestError.ConfigurationLimitExceeded => ProxyError.ProtocolError,
-                HttpRequestError.HttpProtocolError => ProxyError.ProtocolError,
-                HttpRequestError.SecureConnectionError => ProxyError.TlsProtocol,
-                HttpRequestError.ConnectionError => ProxyError.ConnectionRefused,
-                HttpRequestError.ExtendedConnectNotSupported => ProxyError.UpgradeFailed,
-                _ => ProxyError.ConnectionTerminated,
-            };
-        }
-
-        return ProxyError.ConnectionTerminated;
+            HttpRequestError.InvalidResponse or HttpRequestError.VersionNegotiationError or HttpRequestError.ConfigurationLimitExceeded => ProxyError.ProtocolError,
+            HttpRequestError.HttpProtocolError => ProxyError.ProtocolError,
+            HttpRequestError.SecureConnectionError => ProxyError.TlsProtocol,
+            HttpRequestError.ConnectionError => ProxyError.ConnectionRefused,
+            HttpRequestError.ExtendedConnectNotSupported => ProxyError.UpgradeFailed,
+            _ => ProxyError.ConnectionTerminated,
+        };
     }
 
     private static T? Find<T>(Exception? exception)

@@ -44,6 +44,7 @@ internal sealed partial class RequestForwarder(
         upstream.Live.Enter();
         member.Live.CountRequest();
         Exchange? exchange = null;
+        var released = false;
         try
         {
             var slot = member.Endpoint.NextSlot() ?? await resolver.FirstAsync(member.Endpoint, context.RequestAborted);
@@ -58,8 +59,9 @@ internal sealed partial class RequestForwarder(
             }
 
             using var deadline = ExchangeDeadline.For(state.Settings, time);
-            if (deadline is not null && context.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody == true)
-                context.Request.Body = new ProgressStream(context.Request.Body, deadline);
+            CallerBody? body = null;
+            if (context.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody == true)
+                context.Request.Body = body = new CallerBody(context.Request, deadline);
             exchange = new Exchange(upstream, state.Settings, member, slot, target, strippedPrefix, options, time, deadline) { Guard = guard };
             var error = await forwarder.SendAsync(
                 context, slot.Prefix, client.Invoker, state.ConfigFor(member.Endpoint.Protocol), exchange, deadline?.Token ?? CancellationToken.None);
@@ -69,7 +71,7 @@ internal sealed partial class RequestForwarder(
                 // After a cut answer the caller's connection has been ended for it; that is not the caller going away.
                 var outcome = exchange.BrokenOff && context.Response.HasStarted
                     ? new Outcome(FaultSide.Instance, null)
-                    : Outcome.Of(error, exception, context, deadline?.Expired == true);
+                    : Outcome.Of(error, exception, context, deadline?.Expired == true || exchange.WentSilent, body?.WasOwed == true);
                 await ConcludeAsync(context, upstream, member, exchange, outcome, exception);
             }
         }
@@ -78,6 +80,9 @@ internal sealed partial class RequestForwarder(
             member.Live.CountFailure();
             upstream.Live.CountFailure();
             LogFailed(logger, upstream.Name, member.Endpoint.InstanceId, e.Failure.ToString(), e);
+            // The caller may come back as soon as it has the answer: the slot goes first.
+            Release(upstream, member, exchange);
+            released = true;
             await ProxyAnswer.WriteAsync(context, Outcome.Of(e), Outcome.Detail(upstream.Name, member.Endpoint));
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
@@ -86,16 +91,21 @@ internal sealed partial class RequestForwarder(
         }
         finally
         {
-            if (exchange is not null)
-            {
-                exchange.Finish();
-            }
-            else
-            {
-                member.Live.Release();
-                upstream.Live.Leave();
-            }
+            if (!released)
+                Release(upstream, member, exchange);
         }
+    }
+
+    private static void Release(Upstream upstream, PoolMember member, Exchange? exchange)
+    {
+        if (exchange is not null)
+        {
+            exchange.Finish();
+            return;
+        }
+
+        member.Live.Release();
+        upstream.Live.Leave();
     }
 
     private async Task ConcludeAsync(HttpContext context, Upstream upstream, PoolMember member, Exchange exchange, Outcome outcome, Exception? exception)

@@ -62,9 +62,18 @@ internal sealed class UpgradeForwarder(UpstreamConnector connector, TimeProvider
 
         using (response)
         {
+            try
+            {
+                await exchange.TransformResponseAsync(context, response, ending.Token);
+            }
+            catch (Exception e) when (e is HttpRequestException or InvalidOperationException)
+            {
+                // A head that means nothing, or a field that no server may send.
+                return new Outcome(FaultSide.Instance, ProxyError.ProtocolError);
+            }
+
             context.Response.StatusCode = (int)response.StatusCode;
             context.Features.Get<IHttpResponseFeature>()!.ReasonPhrase = response.ReasonPhrase;
-            await exchange.TransformResponseAsync(context, response, ending.Token);
             return response.StatusCode == HttpStatusCode.SwitchingProtocols
                 ? await TunnelAsync(context, connection, response, settings)
                 : await RelayAsync(context, response, settings, ending);

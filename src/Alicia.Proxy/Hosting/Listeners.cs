@@ -26,6 +26,8 @@ internal sealed class Listeners(ListenConfiguration configuration)
     public void Configure(KestrelServerOptions server)
     {
         server.AddServerHeader = false;
+        // A target in absolute form says which host is meant, whatever the Host field says (RFC 9112, section 3.2.2).
+        server.AllowHostHeaderOverride = true;
         // A proxy has no opinion on size and pace; instances have. Management bounds its own bodies.
         server.Limits.MaxRequestBodySize = null;
         server.Limits.MinRequestBodyDataRate = null;

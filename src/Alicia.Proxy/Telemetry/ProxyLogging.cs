@@ -45,6 +45,8 @@ internal sealed class LevelFilters : IConfigureOptions<LoggerFilterOptions>, IOp
         ("Yarp", LogLevel.Warning),
         // A start that failed is told by the program itself, without a stack trace.
         ("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical),
+        // It writes a stack trace for every refused connection and every malformed request. Our own line at Debug has the same in one line.
+        ("Yarp.ReverseProxy.Forwarder.HttpForwarder", LogLevel.Error),
         // Even at Critical the hosting logger makes an Activity for each request.
         ("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None),
     ];

@@ -1,0 +1,55 @@
+using System.Net;
+
+namespace Alicia.Proxy.Connections;
+
+/// <summary>
+/// Lets whoever feeds a request's body flush what has been written of it. The HTTP client collects small writes and YARP flushes for gRPC only: without this, a caller
+/// that sends its body in small parts with pauses between them would wait for an instance that has not seen them.
+/// </summary>
+internal sealed class OutgoingBody : HttpContent
+{
+    /// <summary>Set on a request whose body wants this; called with the stream to flush before the first byte is written.</summary>
+    public static readonly HttpRequestOptionsKey<Action<Stream>> Begins = new("alicia.body-begins");
+
+    private readonly HttpContent _inner;
+    private readonly Action<Stream> _begins;
+
+    private OutgoingBody(HttpContent inner, Action<Stream> begins)
+    {
+        (_inner, _begins) = (inner, begins);
+        foreach (var (name, values) in inner.Headers.NonValidated)
+            Headers.TryAddWithoutValidation(name, values);
+    }
+
+    protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) => SerializeToStreamAsync(stream, context, CancellationToken.None);
+
+    protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
+    {
+        _begins(stream);
+        return _inner.CopyToAsync(stream, context, cancellationToken);
+    }
+
+    protected override bool TryComputeLength(out long length)
+    {
+        length = 0;
+        return false;
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+            _inner.Dispose();
+        base.Dispose(disposing);
+    }
+
+    /// <summary>An invoker that gives such requests this content. YARP does not let its transforms exchange the content.</summary>
+    internal sealed class Invoker(HttpMessageHandler handler) : HttpMessageInvoker(handler)
+    {
+        public override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            if (request.Content is { } content && request.Options.TryGetValue(Begins, out var begins))
+                request.Content = new OutgoingBody(content, begins);
+            return base.SendAsync(request, cancellationToken);
+        }
+    }
+}
