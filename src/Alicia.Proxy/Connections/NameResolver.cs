@@ -15,6 +15,9 @@ internal sealed partial class NameResolver(TimeProvider time, ILogger<NameResolv
     /// </summary>
     public static readonly TimeSpan MaxAge = TimeSpan.FromSeconds(10);
 
+    /// <summary>How long a failed first look-up answers for the next: long enough that a busy service does not flood the name server, short enough that nobody notices.</summary>
+    private static readonly TimeSpan FailureMemory = TimeSpan.FromSeconds(1);
+
     private long _failures;
 
     /// <summary>Look-ups that failed since start.</summary>
@@ -30,19 +33,17 @@ internal sealed partial class NameResolver(TimeProvider time, ILogger<NameResolv
             _ = RefreshAsync(endpoint);
     }
 
-    /// <summary>Resolves a name that has no addresses yet.</summary>
+    /// <summary>Resolves a name that has no addresses yet. All requests that wait for the same name share one look-up, and for a moment its failure.</summary>
     /// <exception cref="UpstreamConnectException">The name does not resolve, or not within the connect timeout.</exception>
     public async Task<AddressSlot> FirstAsync(UpstreamEndpoint endpoint, CancellationToken cancellation)
     {
-        using var timeout = new CancellationTokenSource(endpoint.ConnectTimeout, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellation);
         try
         {
-            endpoint.Use(await LookUpAsync(endpoint.Host, either.Token));
-            endpoint.ResolvedAt = time.GetTimestamp();
+            var lookUp = endpoint.FirstLookUp(() => LookUpFirstAsync(endpoint), failed => time.GetElapsedTime(failed.ResolvedAt) < FailureMemory);
+            await lookUp.WaitAsync(endpoint.ConnectTimeout, time, cancellation);
             return endpoint.NextSlot()!;
         }
-        catch (OperationCanceledException e) when (timeout.IsCancellationRequested && !cancellation.IsCancellationRequested)
+        catch (TimeoutException e)
         {
             Interlocked.Increment(ref _failures);
             throw new UpstreamConnectException(ConnectFailure.DnsTimeout, $"The name '{endpoint.Host}' did not resolve within {endpoint.ConnectTimeout}.", e);
@@ -51,6 +52,18 @@ internal sealed partial class NameResolver(TimeProvider time, ILogger<NameResolv
         {
             Interlocked.Increment(ref _failures);
             throw new UpstreamConnectException(ConnectFailure.DnsError, $"The name '{endpoint.Host}' does not resolve.", e);
+        }
+    }
+
+    private async Task LookUpFirstAsync(UpstreamEndpoint endpoint)
+    {
+        try
+        {
+            endpoint.Use(await LookUpAsync(endpoint.Host, CancellationToken.None));
+        }
+        finally
+        {
+            endpoint.ResolvedAt = time.GetTimestamp();
         }
     }
 

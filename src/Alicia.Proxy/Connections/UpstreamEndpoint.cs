@@ -18,6 +18,7 @@ internal sealed class UpstreamEndpoint
     private int _next;
     private int _slotIds;
     private int _lookingUp;
+    private Task? _firstLookUp;
 
     public UpstreamEndpoint(long epoch, string instanceId, string scheme, string host, int port)
     {
@@ -68,6 +69,17 @@ internal sealed class UpstreamEndpoint
 
     /// <summary>True while the name does not resolve and the last addresses are kept.</summary>
     public bool IsStale { get; set; }
+
+    /// <summary>The look-up that the first requests wait for: the one under way, one that failed and still counts, or a new one.</summary>
+    public Task FirstLookUp(Func<Task> start, Func<UpstreamEndpoint, bool> failureCounts)
+    {
+        lock (_slotsLock)
+        {
+            if (_firstLookUp is { IsCompleted: false } || (_firstLookUp is { IsFaulted: true } && failureCounts(this)))
+                return _firstLookUp;
+            return _firstLookUp = Task.Run(start);
+        }
+    }
 
     /// <summary>Claims the look-up of the name; false while another is under way.</summary>
     public bool TryBeginLookUp() => Interlocked.CompareExchange(ref _lookingUp, 1, 0) == 0;

@@ -9,7 +9,7 @@ using Alicia.Proxy.Storage;
 namespace Alicia.Proxy.Hosting;
 
 /// <summary>Puts a configuration into force: at start and at each reload, through the same door, as a whole or not at all.</summary>
-internal sealed partial class ConfigurationInForce(ServiceRegistry registry, ForwardingOptions forwarding)
+internal sealed partial class ConfigurationInForce(ServiceRegistry registry, ForwardingOptions forwarding, TimeProvider time, ILogger<ConfigurationInForce> logger)
 {
     /// <summary>Lays the configuration over the registry; the rest follows only when the registry accepts.</summary>
     /// <returns>What the registry finds at fault, by configuration key; empty when it is in force.</returns>
@@ -20,6 +20,29 @@ internal sealed partial class ConfigurationInForce(ServiceRegistry registry, For
             return Faults(rejection);
         forwarding.Trusted = configuration.ForwardedTrusted;
         return [];
+    }
+
+    /// <summary>
+    /// Like <see cref="ApplyAsync"/>, for a reload: a store that cannot be written now is asked again, with growing pauses, until it can or the proxy stops. The files have not
+    /// changed since, so nobody else would.
+    /// </summary>
+    public async Task<IReadOnlyList<ConfigurationFault>> ApplyWhenWritableAsync(ProxyConfiguration configuration, CancellationToken cancellation)
+    {
+        var pause = TimeSpan.FromSeconds(1);
+        while (true)
+        {
+            var result = await registry.SubmitAsync(ChangeOf(configuration), cancellation);
+            if (result.Rejection is not { Kind: RejectionKind.StoreUnavailable } rejection)
+            {
+                if (result.Accepted)
+                    forwarding.Trusted = configuration.ForwardedTrusted;
+                return result.Rejection is null ? [] : Faults(result.Rejection);
+            }
+
+            LogWaiting(logger, pause.TotalSeconds, rejection.Detail);
+            await Task.Delay(pause, time, cancellation);
+            pause = TimeSpan.FromSeconds(Math.Min(60, pause.TotalSeconds * 2));
+        }
     }
 
     /// <summary>What the registry would find at fault in a fresh start with an empty store.</summary>
@@ -70,6 +93,9 @@ internal sealed partial class ConfigurationInForce(ServiceRegistry registry, For
 
     private static string Pascal(string snake) =>
         string.Concat(snake.Split('_').Select(word => word.Length == 0 ? word : char.ToUpperInvariant(word[0]) + word[1..]));
+
+    [LoggerMessage(LogLevel.Warning, "Changed configuration waits {Seconds} s for the registry's store: {Reason}")]
+    private static partial void LogWaiting(ILogger logger, double seconds, string reason);
 
     [GeneratedRegex(@"\[(\d+)\]", RegexOptions.CultureInvariant)]
     private static partial Regex IndexPattern();

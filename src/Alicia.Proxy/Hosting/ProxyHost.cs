@@ -104,7 +104,7 @@ internal sealed class ProxyHost : IAsyncDisposable
             services.AddSingleton<Departures>();
             services.AddManagement();
             services.AddHostedService(s => new ConfigurationWatcher(loader, s.GetRequiredService<CurrentConfiguration>(), load.Stamps,
-                s.GetRequiredService<ConfigurationInForce>().ApplyAsync, TimeProvider.System, s.GetRequiredService<ILogger<ConfigurationWatcher>>()));
+                s.GetRequiredService<ConfigurationInForce>().ApplyWhenWritableAsync, TimeProvider.System, s.GetRequiredService<ILogger<ConfigurationWatcher>>()));
             // A stop waits as long as StopAsync says, and no longer.
             services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromMinutes(5));
         })

@@ -52,6 +52,29 @@ public sealed class StoreTroubleTests
     }
 
     [Fact]
+    public async Task A_file_that_may_not_be_written_ends_the_start_with_3_and_is_not_touched()
+    {
+        await using var proxy = await ProxyProcess.StartAsync(new ProxyOptions { Arguments = ["--Shutdown:Grace=00:00:00"] });
+        await proxy.Registry.RegisterAsync("s", "127.0.0.1", 1000).DocumentAsync(201);
+        (await proxy.StopAsync()).Should().Be(0);
+        var before = Hash(await File.ReadAllBytesAsync(proxy.RegistryPath));
+        string[] run = [Programs.Dotnet, Programs.Proxy, "--Listen:Proxy=http://127.0.0.1:0", "--Listen:Management=http://127.0.0.1:0", $"--Registry:Path={proxy.RegistryPath}"];
+
+        // Permissions do not bind root; a file system that is mounted for reading does, and the mount is the process's own.
+        if (Environment.IsPrivilegedProcess)
+            run = ["unshare", "--mount", "sh", "-c", "mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\" && exec \"$@\"", proxy.Directory, .. run];
+        else
+            File.SetAttributes(proxy.RegistryPath, FileAttributes.ReadOnly);
+        await using var process = ChildProcess.Start(run[0], run[1..], "/");
+        var code = await process.WaitForExitAsync();
+
+        code.Should().Be(3, process.Transcript);
+        process.Errors.Should().ContainSingle().Which.Should().Contain(proxy.RegistryPath).And.Contain("not writable");
+        Hash(await File.ReadAllBytesAsync(proxy.RegistryPath)).Should().Be(before);
+        File.SetAttributes(proxy.RegistryPath, FileAttributes.Normal);
+    }
+
+    [Fact]
     public async Task While_the_file_is_away_changes_are_refused_forwarding_goes_on_and_putting_it_back_heals()
     {
         await using var backend = await Backend.StartAsync("A");

@@ -62,16 +62,6 @@ internal sealed class RegistryFolder : IDisposable
     public void Dispose() => Directory.Delete(Root, recursive: true);
 }
 
-/// <summary>A fact about permissions, which do not bind root.</summary>
-internal sealed class FactForUnprivilegedUserAttribute : FactAttribute
-{
-    public FactForUnprivilegedUserAttribute()
-    {
-        if (Environment.IsPrivilegedProcess || OperatingSystem.IsWindows())
-            Skip = "needs a user whom file permissions bind";
-    }
-}
-
 /// <summary>A fact that needs the folders of a Linux system.</summary>
 internal sealed class FactOnLinuxAttribute : FactAttribute
 {

@@ -162,30 +162,6 @@ public sealed class SqliteRegistryRefusalTests : IDisposable
         File.Exists(_folder.Log).Should().BeTrue();
     }
 
-    [FactForUnprivilegedUser]
-    public async Task A_read_only_file()
-    {
-        await _folder.FillAsync(Put(Plain("tts", "a")));
-        File.SetAttributes(_folder.File, FileAttributes.ReadOnly);
-
-        await ShouldBeRefused("*not writable*");
-    }
-
-    [FactForUnprivilegedUser]
-    public async Task A_read_only_folder()
-    {
-        await _folder.FillAsync(Put(Plain("tts", "a")));
-        new DirectoryInfo(_folder.Root).Attributes |= FileAttributes.ReadOnly;
-        try
-        {
-            await ShouldBeRefused("*right to write*");
-        }
-        finally
-        {
-            new DirectoryInfo(_folder.Root).Attributes &= ~FileAttributes.ReadOnly;
-        }
-    }
-
     private async Task FillWithManyAsync() =>
         await _folder.FillAsync([.. Enumerable.Range(1, 200).Select(i => Put(Full("tts", $"i{i}", i)))]);
 
