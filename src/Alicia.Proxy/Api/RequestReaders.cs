@@ -125,6 +125,10 @@ internal static class RequestReaders
                 ReadSettings(nested, group, depth + 1, ref given, cleared);
                 nested.RejectUnknown();
             }
+            else if (given.Contains(leaf))
+            {
+                json.Faults.Add(leaf.WirePath, "is given twice, at the top level and under settings");
+            }
             else if (TryParse(leaf, value, out var parsed))
             {
                 given = given.With(leaf, parsed);

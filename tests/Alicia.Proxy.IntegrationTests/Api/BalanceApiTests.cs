@@ -37,6 +37,36 @@ public sealed class BalanceApiTests(RunningProxy running) : IClassFixture<Runnin
     }
 
     [Fact]
+    public async Task Picks_take_no_turns_from_the_requests_own_rotation()
+    {
+        await Registry.RegisterActiveAsync(_service, running.A);
+        await Registry.RegisterActiveAsync(_service, running.B);
+
+        var served = new List<string>();
+        for (var i = 0; i < 20; i++)
+        {
+            using var answer = await running.Proxy.Http.GetAsync($"/{_service}/echo");
+            served.Add(answer.Headers.GetValues("X-Backend").Single());
+            await Registry.BalanceAsync(_service).DocumentAsync(200);
+        }
+
+        served.Count(s => s == "A").Should().Be(10);
+    }
+
+    [Fact]
+    public async Task An_instances_bare_error_stays_bare()
+    {
+        await using var upstream = RawUpstream.Start("HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n");
+        await Registry.RegisterAsync(_service, upstream.Host, upstream.Port);
+
+        using var answer = await Api.GetAsync($"/services/{_service}/balance/x");
+
+        answer.StatusCode.Should().Be(HttpStatusCode.NotFound);
+        (await answer.Content.ReadAsByteArrayAsync()).Should().BeEmpty();
+        answer.Content.Headers.ContentType.Should().BeNull();
+    }
+
+    [Fact]
     public async Task No_service_is_404_and_no_instance_or_no_slot_is_503_with_retry_after()
     {
         await Registry.BalanceAsync("nobody").ProblemAsync(404);

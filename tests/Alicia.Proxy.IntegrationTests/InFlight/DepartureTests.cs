@@ -45,6 +45,21 @@ public sealed class DepartureTests(RunningProxy running) : IClassFixture<Running
     }
 
     [Fact]
+    public async Task A_waiting_removal_outlasts_the_drain_timeout()
+    {
+        var service = await running.ServiceAsync(1, new { drain = new { timeout = 0.1 } });
+        var held = await HoldAsync(service);
+
+        var removal = running.Registry.DeleteInstanceAsync(service, "a", wait: 15);
+        await running.Registry.UntilAsync("a is struck off the list", $"/services/{service}", document => Ids(document).Length == 0);
+        removal.IsCompleted.Should().BeFalse("a request is still in flight to it");
+        await ReleaseAsync(held);
+
+        using var answer = await removal;
+        (await RemovalAsync(answer)).Should().Be(("removed", (int?)null));
+    }
+
+    [Fact]
     public async Task A_waiting_removal_is_answered_when_the_last_request_is_over()
     {
         var service = await running.ServiceAsync(1);

@@ -36,7 +36,9 @@ internal sealed class ChangeService(string serviceName, ServiceEdit edit, bool r
 
         var found = draft.Find(serviceName) is { Leaving: false } alive ? alive : null;
         if (!precondition.Holds(found))
-            return (null, new Rejection(RejectionKind.PreconditionFailed, $"Service '{serviceName}' is not at the revision that If-Match names."));
+            return (null, new Rejection(RejectionKind.PreconditionFailed, precondition.MustNotExist && found is not null
+                ? $"Service '{serviceName}' is there already."
+                : $"Service '{serviceName}' is not at the revision that If-Match names."));
         if (found is null && !replace)
             return (null, Rejection.UnknownService(serviceName));
         var service = found;
