@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Alicia.Proxy.Configuration;
@@ -164,6 +163,12 @@ public class ConfigurationSchemaTests
 
     private static string ConfigFile(string name) => InRepository("config/" + name);
 
-    private static string InRepository(string name, [CallerFilePath] string here = "") =>
-        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "../../..", name));
+    /// <summary>Found from where the tests run: the path of a source file is not a real one in a deterministic build.</summary>
+    private static string InRepository(string name)
+    {
+        var folder = new DirectoryInfo(AppContext.BaseDirectory);
+        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "Alicia.Proxy.sln")))
+            folder = folder.Parent;
+        return Path.Combine(folder?.FullName ?? throw new DirectoryNotFoundException("no Alicia.Proxy.sln above the tests"), name);
+    }
 }
