@@ -1,1 +1,4 @@
-return await Alicia.Proxy.Hosting.CommandLine.RunAsync(args);
+using Alicia.Proxy.Hosting;
+
+RuntimeDefaults.Apply();
+return await CommandLine.RunAsync(args);

@@ -10,12 +10,12 @@ internal sealed record Variant(string Name, IReadOnlyList<KeyValuePair<string, s
 {
     public const string Default = "default";
 
-    /// <summary>The knobs that are known to matter for a proxy, each alone, and the two that add up.</summary>
+    /// <summary>The knobs that are said to matter for a proxy, each alone. Inline completions are the proxy's own default; <c>queued</c> is without them.</summary>
     public static readonly IReadOnlyList<Variant> Known =
     [
-        Parse("inline:DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS=1"),
+        Parse("queued:DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS=0"),
+        Parse("gen0-16m:DOTNET_GCgen0size=0x1000000"),
         Parse("gen0-64m:DOTNET_GCgen0size=0x4000000"),
-        Parse("inline+gen0-64m:DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS=1,DOTNET_GCgen0size=0x4000000"),
         Parse("no-pgo:DOTNET_TieredPGO=0"),
         Parse("no-r2r:DOTNET_ReadyToRun=0"),
         Parse("non-concurrent-gc:DOTNET_gcConcurrent=0"),
