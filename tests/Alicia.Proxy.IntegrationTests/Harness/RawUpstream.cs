@@ -77,8 +77,12 @@ internal sealed class RawUpstream : IAsyncDisposable
                 await connection.SendAsync("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
                 return;
             }
+
             _heads.Enqueue(head);
             await _answer(connection, head);
+            // An orderly end. Closed with bytes unread, such as a body, the connection would be reset, and the reset may overtake the answer.
+            connection.EndInput();
+            await connection.ReadToEndAsync();
         }
         catch (Exception gone) when (gone is SocketException or OperationCanceledException or ObjectDisposedException)
         {
