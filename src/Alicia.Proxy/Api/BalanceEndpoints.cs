@@ -67,6 +67,12 @@ internal static class BalanceEndpoints
             return;
         }
 
+        if (context.Request.Headers.TransferEncoding is { Count: > 0 } codings && !HopByHop.IsChunkedAlone(codings))
+        {
+            await Problems.Of(StatusCodes.Status400BadRequest, "The only transfer coding that is taken is 'chunked'.").ExecuteAsync(context);
+            return;
+        }
+
         if (RequestTarget.HasDotSegments(target))
         {
             await Problems.Of(StatusCodes.Status400BadRequest, "The target has dot segments, plain or encoded.").ExecuteAsync(context);

@@ -172,8 +172,19 @@ internal sealed class Exchange : HttpTransformer
     {
         if (httpContext.Features.Get<IHttpResponseTrailersFeature>()?.Trailers is { IsReadOnly: false } trailers)
         {
-            foreach (var (name, values) in proxyResponse.TrailingHeaders.NonValidated)
-                trailers[name] = ToValues(values);
+            try
+            {
+                foreach (var (name, values) in proxyResponse.TrailingHeaders.NonValidated)
+                    trailers[name] = ToValues(values);
+            }
+            catch (InvalidOperationException)
+            {
+                // A trailer that no server may send, such as one with a control character. The head has gone; the answer ends as a cut one.
+                BreakOff();
+                httpContext.Abort();
+                return ValueTask.CompletedTask;
+            }
+
             if (_cut)
             {
                 trailers["grpc-status"] = ProxyError.ConnectionTerminated.GrpcStatus.ToString(System.Globalization.CultureInfo.InvariantCulture);

@@ -80,6 +80,9 @@ internal readonly record struct Outcome(FaultSide Side, ProxyError? Error)
     {
         if (Find<UpstreamConnectException>(exception) is { } connect)
             return Of(connect);
+        // An HTTP/2 instance that resets the stream or says goodbye has cut the exchange, unless it complains of the protocol itself.
+        if (Find<HttpProtocolException>(exception) is { } http2)
+            return http2.ErrorCode is ProtocolErrorCode or FlowControlErrorCode or FrameSizeErrorCode or CompressionErrorCode ? ProxyError.ProtocolError : ProxyError.ConnectionTerminated;
         return (Find<HttpRequestException>(exception)?.HttpRequestError ?? Find<HttpIOException>(exception)?.HttpRequestError) switch
         {
             HttpRequestError.InvalidResponse or HttpRequestError.VersionNegotiationError or HttpRequestError.ConfigurationLimitExceeded => ProxyError.ProtocolError,
@@ -90,6 +93,12 @@ internal readonly record struct Outcome(FaultSide Side, ProxyError? Error)
             _ => ProxyError.ConnectionTerminated,
         };
     }
+
+    // RFC 9113, section 7.
+    private const long ProtocolErrorCode = 0x1;
+    private const long FlowControlErrorCode = 0x3;
+    private const long FrameSizeErrorCode = 0x6;
+    private const long CompressionErrorCode = 0x9;
 
     private static T? Find<T>(Exception? exception)
         where T : Exception

@@ -24,6 +24,8 @@ internal static class ProxyAnswer
         response.Headers["Proxy-Status"] = $"alicia; error={error.Type}";
         if (error.RetryAfterSeconds > 0)
             response.Headers.RetryAfter = error.RetryAfterSeconds.ToString(CultureInfo.InvariantCulture);
+        if (error.Status == StatusCodes.Status405MethodNotAllowed)
+            response.Headers.Allow = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE";
         if (IsGrpc(context.Request))
             return WriteGrpcAsync(response, error, detail);
 

@@ -69,8 +69,10 @@ internal sealed partial class RequestForwarder(
             {
                 var exception = context.Features.Get<IForwarderErrorFeature>()?.Exception;
                 // After a cut answer the caller's connection has been ended for it; that is not the caller going away.
-                var outcome = exchange.BrokenOff && context.Response.HasStarted
-                    ? new Outcome(FaultSide.Instance, null)
+                // And when time ran out while nobody was waiting for the instance, the caller was too slow in taking its answer.
+                var slowCaller = error == ForwarderError.ResponseBodyCanceled && context.Response.HasStarted && !exchange.WentSilent;
+                var outcome = exchange.BrokenOff && context.Response.HasStarted ? new Outcome(FaultSide.Instance, null)
+                    : slowCaller ? new Outcome(FaultSide.Caller, null)
                     : Outcome.Of(error, exception, context, deadline?.Expired == true || exchange.WentSilent, body?.WasOwed == true);
                 await ConcludeAsync(context, upstream, member, exchange, outcome, exception);
             }

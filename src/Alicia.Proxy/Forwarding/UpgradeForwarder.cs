@@ -76,7 +76,7 @@ internal sealed class UpgradeForwarder(UpstreamConnector connector, TimeProvider
             context.Features.Get<IHttpResponseFeature>()!.ReasonPhrase = response.ReasonPhrase;
             return response.StatusCode == HttpStatusCode.SwitchingProtocols
                 ? await TunnelAsync(context, connection, response, settings)
-                : await RelayAsync(context, response, settings, ending);
+                : await RelayAsync(context, exchange, response, settings, ending);
         }
     }
 
@@ -112,14 +112,16 @@ internal sealed class UpgradeForwarder(UpstreamConnector connector, TimeProvider
         return new Outcome(FaultSide.Instance, null);
     }
 
-    private async Task<Outcome?> RelayAsync(HttpContext context, HttpResponseMessage response, ServiceSettings settings, CancellationTokenSource ending)
+    private async Task<Outcome?> RelayAsync(HttpContext context, Exchange exchange, HttpResponseMessage response, ServiceSettings settings, CancellationTokenSource ending)
     {
         await using var body = await response.Content.ReadAsStreamAsync(ending.Token);
         using var silence = new SilenceWatch(settings.Get(SettingKeys.IdleTimeout), settings.Get(SettingKeys.OverallTimeout), time, ending.Token);
         var end = await DuplexCopy.RunAsync(body, context.Response.Body, silence);
         if (end == CopyEnd.Finished)
             return null;
+        // Judged before the caller's connection is ended for it: from then on it looks as if the caller had gone.
+        var instanceFailed = !context.RequestAborted.IsCancellationRequested && (end == CopyEnd.ReadFailed || exchange.WentSilent);
         context.Abort();
-        return new Outcome(end == CopyEnd.ReadFailed && !context.RequestAborted.IsCancellationRequested ? FaultSide.Instance : FaultSide.Caller, null);
+        return new Outcome(instanceFailed ? FaultSide.Instance : FaultSide.Caller, null);
     }
 }

@@ -82,24 +82,40 @@ public sealed class TimeoutTests(DataPlaneFixture fixture) : IClassFixture<DataP
     }
 
     [Theory]
-    [InlineData(0.6, 0.6)]
-    [InlineData(60, 0.6)]
-    [InlineData(0.3, 0.6)]
+    [InlineData(2, 2)]
+    [InlineData(60, 2)]
+    [InlineData(1.5, 2)]
     public async Task A_slow_body_that_keeps_moving_is_not_cut(double response, double idle)
     {
         await using var backend = await Backend.StartAsync("slow");
         var host = await fixture.ServiceAsync(backend, new { timeouts = new { response, idle } });
 
-        var answer = await fixture.SendAsync($"GET /stream?chunks=15&ms=120&size=10 HTTP/1.0\r\nHost: {host}\r\n\r\n");
+        var answer = await fixture.SendAsync($"GET /stream?chunks=15&ms=180&size=10 HTTP/1.0\r\nHost: {host}\r\n\r\n");
 
         (answer.Status, answer.Body.Length, answer.End).Should().Be((200, 150, RawEnd.Closed));
+    }
+
+    [Theory]
+    [InlineData(1, 1)]
+    [InlineData(60, 1)]
+    public async Task A_caller_that_does_not_take_its_answer_is_no_failure_of_the_instance(double response, double idle)
+    {
+        await using var backend = await Backend.StartAsync("large");
+        var host = await fixture.ServiceAsync(backend, new { timeouts = new { response, idle } });
+        using var caller = await RawConnection.ConnectAsync(fixture.Address);
+
+        await caller.SendAsync($"GET /bytes?n=200000000 HTTP/1.1\r\nHost: {host}\r\n\r\n");
+
+        var service = $"/stats/{host.Split('.')[0]}";
+        await fixture.Proxy.Registry.UntilAsync("it counts as aborted", service, s => s.GetProperty("aborted_requests").GetInt64() == 1);
+        (await fixture.Proxy.Registry.GetJsonAsync(service)).GetProperty("failed_requests").GetInt64().Should().Be(0);
     }
 
     [Fact]
     public async Task An_exchange_that_takes_too_long_in_all_is_cut()
     {
         await using var backend = await Backend.StartAsync("endless");
-        var host = await fixture.ServiceAsync(backend, new { timeouts = new { overall = 0.7 } });
+        var host = await fixture.ServiceAsync(backend, new { timeouts = new { overall = 1.5 } });
 
         var answer = await fixture.SendAsync($"GET /stream?chunks=100000&ms=50&size=10 HTTP/1.1\r\nHost: {host}\r\n\r\n");
 

@@ -4,6 +4,7 @@ using Alicia.Proxy.IntegrationTests.Harness;
 namespace Alicia.Proxy.IntegrationTests.Fidelity;
 
 /// <summary>A gibibyte each way, with a length and in chunks: every byte arrives, and the proxy does not grow with them.</summary>
+[Collection(HeavyTests.Name)]
 public sealed class LargeBodyTests(DataPlaneFixture fixture) : IClassFixture<DataPlaneFixture>
 {
     private const long Size = 1L << 30;

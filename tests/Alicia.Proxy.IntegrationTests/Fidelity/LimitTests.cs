@@ -73,12 +73,11 @@ public sealed class LimitTests(DataPlaneFixture fixture) : IClassFixture<DataPla
     [Fact]
     public async Task Trailers_of_a_request_end_here()
     {
-        var (request, arrived) = (new TaskCompletionSource<WireMessage>(), 0);
+        var request = new TaskCompletionSource<WireMessage>();
         await using var upstream = WireServer.Start(async wire =>
         {
             request.SetResult((await wire.ReadMessageAsync())!);
             await wire.SendAsync(Ok);
-            arrived++;
         });
         var host = await fixture.ServiceAsync(upstream);
 
@@ -89,7 +88,6 @@ public sealed class LimitTests(DataPlaneFixture fixture) : IClassFixture<DataPla
         var seen = await request.Task;
         seen.Body.Should().Equal("hi"u8.ToArray());
         seen.Values("X-T").Should().BeEmpty();
-        arrived.Should().Be(1);
     }
 
     [Fact]

@@ -6,6 +6,7 @@ using Alicia.Proxy.IntegrationTests.Harness;
 namespace Alicia.Proxy.IntegrationTests.Peers;
 
 /// <summary>curl and h2load as callers, over both clear-text protocols, with nginx and the scriptable backend behind.</summary>
+[Collection(HeavyTests.Name)]
 public sealed class CommandLineClientTests(NginxBehindProxy peers) : IClassFixture<NginxBehindProxy>
 {
     private const string Prior = "--http2-prior-knowledge";

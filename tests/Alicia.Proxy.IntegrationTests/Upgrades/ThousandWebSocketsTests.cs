@@ -8,6 +8,7 @@ using Xunit.Abstractions;
 namespace Alicia.Proxy.IntegrationTests.Upgrades;
 
 /// <summary>A thousand WebSockets outlive everything that happens to the registry and the configuration, their own instance's removal included.</summary>
+[Collection(HeavyTests.Name)]
 public sealed class ThousandWebSocketsTests(ITestOutputHelper output)
 {
     private const int Count = 1000;

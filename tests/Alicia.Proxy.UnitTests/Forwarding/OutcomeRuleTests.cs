@@ -37,6 +37,17 @@ public sealed class OutcomeRuleTests
         Outcome.OfException(new HttpRequestException(error)).Type.Should().Be(type);
     }
 
+    [Theory]
+    [InlineData(0x2, "connection_terminated")]
+    [InlineData(0x8, "connection_terminated")]
+    [InlineData(0x0, "connection_terminated")]
+    [InlineData(0x1, "http_protocol_error")]
+    [InlineData(0x9, "http_protocol_error")]
+    public void An_HTTP_2_instance_that_resets_has_cut_the_exchange_unless_the_protocol_was_broken(long code, string type)
+    {
+        Outcome.OfException(new HttpRequestException("x", new HttpProtocolException(code, "x", null))).Type.Should().Be(type);
+    }
+
     [Fact]
     public void What_the_proxy_did_wrong_is_its_own_fault()
     {
