@@ -91,6 +91,19 @@ public sealed class LimitTests(DataPlaneFixture fixture) : IClassFixture<DataPla
     }
 
     [Fact]
+    public async Task An_upgrade_with_a_body_goes_on_as_an_ordinary_request()
+    {
+        await using var upstream = RawUpstream.Start("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        var host = await fixture.ServiceAsync(upstream);
+
+        var answer = await fixture.SendAsync(
+            $"POST / HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade, close\r\nUpgrade: made-up/1\r\nContent-Length: 2\r\n\r\nhi");
+
+        answer.Status.Should().Be(200);
+        upstream.Heads.Should().ContainSingle().Which.Should().Contain("Content-Length: 2").And.NotContain("pgrade");
+    }
+
+    [Fact]
     public async Task Trailers_of_an_answer_reach_callers_of_HTTP_2_only()
     {
         await using var upstream = RawUpstream.Start("HTTP/1.1 200 OK\r\nTrailer: X-T\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-T: 1\r\n\r\n");
