@@ -176,18 +176,29 @@ public sealed class NginxTests(NginxBehindProxy peers, ITestOutputHelper output)
     public async Task Requests_that_come_just_when_nginx_tires_of_an_idle_connection_are_answered()
     {
         // It waits half a second. Pauses spread around that meet connections before, in and after their closing.
-        var workers = Enumerable.Range(0, 16).Select(async worker =>
+        const int Workers = 16, Rounds = 5;
+        var workers = Enumerable.Range(0, Workers).Select(async worker =>
         {
             var random = new Random(worker);
-            for (var i = 0; i < 5; i++)
+            var failed = 0;
+            for (var i = 0; i < Rounds; i++)
             {
                 using var answer = await peers.Proxy.Http.GetAsync("/impatient/small.bin");
-                answer.StatusCode.Should().Be(HttpStatusCode.OK, await answer.Content.ReadAsStringAsync());
+                if (answer.StatusCode != HttpStatusCode.OK)
+                {
+                    failed++;
+                    ShouldBlameTheClosing(answer);
+                }
+
                 await Task.Delay(random.Next(485, 515));
             }
+
+            return failed;
         });
 
-        await Task.WhenAll(workers);
+        // A connection that was closed in an orderly way is seen as such and costs nothing. One that answers a request with a reset, because the request was on the wire
+        // when it closed, does: those few are told so.
+        (await Task.WhenAll(workers)).Sum().Should().BeLessThan(Workers * Rounds / 4, "only a request that crossed the closing on the wire is lost");
     }
 
     /// <summary>One request after the other. One that fails must say that the instance closed the connection.</summary>
@@ -201,10 +212,15 @@ public sealed class NginxTests(NginxBehindProxy peers, ITestOutputHelper output)
             if (answer.StatusCode == HttpStatusCode.OK)
                 continue;
             failed++;
-            answer.StatusCode.Should().Be(HttpStatusCode.BadGateway);
-            answer.Headers.GetValues("Proxy-Status").Should().Equal("alicia; error=connection_terminated");
+            ShouldBlameTheClosing(answer);
         }
 
         return (sent, failed);
+    }
+
+    private static void ShouldBlameTheClosing(HttpResponseMessage answer)
+    {
+        answer.StatusCode.Should().Be(HttpStatusCode.BadGateway);
+        answer.Headers.GetValues("Proxy-Status").Should().Equal("alicia; error=connection_terminated");
     }
 }
