@@ -36,27 +36,52 @@ internal static class InstanceAdmission
     /// <summary>
     /// Reserves a slot by the state in force, and asks again when a change overtakes the request: the instances that it knew may be closed, and others open.
     /// </summary>
-    public static AdmissionResult TryAdmit(Upstream upstream, out UpstreamState state, out PoolMember member)
+    /// <param name="upstream">The service.</param>
+    /// <param name="state">The state that decided.</param>
+    /// <param name="member">The instance, when admitted.</param>
+    /// <param name="permit">When the request is the trial of a half-open circuit: its permit, to be given back. Else 0.</param>
+    public static AdmissionResult TryAdmit(Upstream upstream, out UpstreamState state, out PoolMember member, out int permit)
     {
         for (var overtaken = 0; ; overtaken++)
         {
             state = upstream.State;
-            var result = TryAdmit(state, out member);
+            var result = TryAdmit(state, out member, out permit);
             if (result == AdmissionResult.Admitted || ReferenceEquals(state, upstream.State) || overtaken == MaxOvertakings)
                 return result;
         }
     }
 
-    public static AdmissionResult TryAdmit(UpstreamState upstream, out PoolMember member)
+    public static AdmissionResult TryAdmit(UpstreamState upstream, out PoolMember member, out int permit)
     {
-        var pool = upstream.Pool;
+        foreach (var tier in upstream.Tiers)
+        {
+            foreach (var trial in tier.Trials)
+            {
+                member = trial;
+                if (trial.Gate.TryTrial(out permit))
+                    return AdmissionResult.Admitted;
+            }
+
+            permit = 0;
+            var result = TryTier(tier.Pool, upstream.Policy, out member);
+            // Full is not gone: backups stand in for instances that cannot be used, not for those that are busy.
+            if (result != AdmissionResult.NoInstance)
+                return result;
+        }
+
+        (member, permit) = (null!, 0);
+        return AdmissionResult.NoInstance;
+    }
+
+    private static AdmissionResult TryTier(Pool pool, BalancingPolicy policy, out PoolMember member)
+    {
         var members = pool.Members;
         member = null!;
         if (members.Length == 0)
             return AdmissionResult.NoInstance;
         for (var pick = Math.Min(PicksByPolicy, members.Length); pick > 0; pick--)
         {
-            member = members[upstream.Policy.Pick(pool)];
+            member = members[policy.Pick(pool)];
             if (member.Live.TryReserve())
                 return AdmissionResult.Admitted;
         }
@@ -102,14 +127,26 @@ internal static class InstanceAdmission
     /// <summary>Who would get a request now, without reserving: for callers that connect themselves. Their turns are apart from the requests' own.</summary>
     public static AdmissionResult Preview(UpstreamState upstream, out PoolMember member)
     {
-        var pool = upstream.PickedByCallers;
+        foreach (var tier in upstream.Tiers)
+        {
+            var result = Preview(tier.PickedByCallers, upstream.Policy, out member);
+            if (result != AdmissionResult.NoInstance)
+                return result;
+        }
+
+        member = null!;
+        return AdmissionResult.NoInstance;
+    }
+
+    private static AdmissionResult Preview(Pool pool, BalancingPolicy policy, out PoolMember member)
+    {
         var members = pool.Members;
         member = null!;
         if (members.Length == 0)
             return AdmissionResult.NoInstance;
         for (var pick = Math.Min(PicksByPolicy, members.Length); pick > 0; pick--)
         {
-            member = members[upstream.Policy.Pick(pool)];
+            member = members[policy.Pick(pool)];
             if (member.Live.InFlight < member.Live.Slots)
                 return AdmissionResult.Admitted;
         }

@@ -1,3 +1,4 @@
+using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Live;
 using Alicia.Proxy.Registry;
 using Alicia.Proxy.Registry.Validation;
@@ -22,6 +23,9 @@ internal sealed record InstanceDocument
     public required int Weight { get; init; }
 
     public required int MaxConnections { get; init; }
+
+    /// <summary>Instances of a higher number are backups of those of a lower.</summary>
+    public required int Priority { get; init; }
 
     public required IReadOnlyDictionary<string, string> Metadata { get; init; }
 
@@ -48,7 +52,7 @@ internal sealed record InstanceDocument
 
     public required LeaseDocument? Lease { get; init; }
 
-    public static InstanceDocument Of(Service service, Instance instance, LiveTable lives)
+    public static InstanceDocument Of(Service service, Instance instance, LiveTable lives, GateTable gates)
     {
         lives.TryGet(instance.Epoch, out var live);
         var responseTime = live?.ResponseTime ?? double.NaN;
@@ -62,17 +66,18 @@ internal sealed record InstanceDocument
             Protocol = InstanceRules.WireName(instance.Protocol),
             Weight = instance.Weight,
             MaxConnections = service.MaxConnectionsOf(instance),
+            Priority = instance.Priority,
             Metadata = instance.Metadata,
             RegisteredAt = instance.RegisteredAt,
             Source = Wire.Name(instance.Source),
             State = Wire.Name(instance.State),
-            HealthStatus = "unknown",
-            LastHealthCheck = null,
+            HealthStatus = HealthNames.Of(live?.Health ?? Live.HealthStatus.Unknown),
+            LastHealthCheck = live?.LastProbe?.At,
             ResponseTime = double.IsNaN(responseTime) ? null : responseTime,
             ActiveConnections = live?.InFlight ?? 0,
             TotalRequests = live?.TotalRequests ?? 0,
             FailedRequests = live?.FailedRequests ?? 0,
-            Circuit = CircuitDocument.Of(live?.OpenedByHandAt),
+            Circuit = CircuitDocument.Of(gates.TryGet(instance.Epoch, out var gate) ? gate.Read() : default),
             Lease = LeaseOf(service, instance, live),
         };
     }
@@ -89,9 +94,8 @@ internal sealed record InstanceDocument
 /// <summary>State of an instance's circuit. Times are null while it is closed.</summary>
 internal sealed record CircuitDocument(string State, int ConsecutiveFailures, string? Reason, DateTimeOffset? OpenedAt, DateTimeOffset? RetryAt)
 {
-    public static CircuitDocument Of(DateTimeOffset? openedByHandAt) => openedByHandAt is { } at
-        ? new CircuitDocument("open", 0, "operator", at, null)
-        : new CircuitDocument("closed", 0, null, null, null);
+    public static CircuitDocument Of(GateReading gate) => new(
+        CircuitNames.Of(gate.State), gate.ConsecutiveFailures, gate.Reason is { } reason ? CircuitNames.Of(reason) : null, gate.OpenedAt, gate.RetryAt);
 }
 
 /// <summary>A registration's lease and when it runs out if nobody renews it.</summary>

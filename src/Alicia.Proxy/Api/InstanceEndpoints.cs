@@ -60,7 +60,7 @@ internal static class InstanceEndpoints
         if (result.Value is not { } registered)
             return Problems.Of(result.Rejection!);
         access.RenewLease(registered.Instance);
-        var document = InstanceDocument.Of(registered.Service, registered.Instance, access.Lives);
+        var document = InstanceDocument.Of(registered.Service, registered.Instance, access.Lives, access.Gates);
         if (!registered.Created)
             return Results.Json(document, Wire.Json);
         context.Response.Headers.Location = $"/services/{service}/{Uri.EscapeDataString(registered.Instance.InstanceId)}";
@@ -78,7 +78,7 @@ internal static class InstanceEndpoints
     }
 
     private static IResult Get(string service, string id, RegistryAccess access) =>
-        Find(access, service, id, out var found, out var instance) ?? Results.Json(InstanceDocument.Of(found, instance, access.Lives), Wire.Json);
+        Find(access, service, id, out var found, out var instance) ?? Results.Json(InstanceDocument.Of(found, instance, access.Lives, access.Gates), Wire.Json);
 
     private static async Task<IResult> PatchAsync(string service, string id, HttpContext context, RegistryAccess access)
     {
@@ -94,7 +94,7 @@ internal static class InstanceEndpoints
 
         var result = await access.ChangeAsync(new PatchInstance(service, id, patch), context.RequestAborted);
         return result.Value is { } patched
-            ? Results.Json(InstanceDocument.Of(patched.Service, patched.Instance, access.Lives), Wire.Json)
+            ? Results.Json(InstanceDocument.Of(patched.Service, patched.Instance, access.Lives, access.Gates), Wire.Json)
             : Problems.Of(result.Rejection!);
     }
 
@@ -111,9 +111,11 @@ internal static class InstanceEndpoints
             return Problems.Invalid(body.Faults);
         if (Find(access, service, id, out var found, out var instance) is { } unknown)
             return unknown;
-        if (access.Lives.TryGet(instance.Epoch, out var live))
-            live.OpenedByHandAt = state == "open" ? access.Clock.Now : null;
-        return Results.Json(InstanceDocument.Of(found, instance, access.Lives), Wire.Json);
+        if (access.Gates.TryGet(instance.Epoch, out var gate) && state == "open")
+            gate.OpenByHand();
+        else
+            gate?.CloseByHand();
+        return Results.Json(InstanceDocument.Of(found, instance, access.Lives, access.Gates), Wire.Json);
     }
 
     private static async Task<IResult> DeleteAsync(string service, string id, HttpContext context, RegistryAccess access)

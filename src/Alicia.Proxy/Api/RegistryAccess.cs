@@ -1,3 +1,4 @@
+using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Draining;
 using Alicia.Proxy.Live;
 using Alicia.Proxy.Registry;
@@ -6,13 +7,15 @@ using Alicia.Proxy.Routing;
 namespace Alicia.Proxy.Api;
 
 /// <summary>What the API's endpoints work with. A change made through it is durable and in force on the data plane when it returns.</summary>
-internal sealed class RegistryAccess(ServiceRegistry registry, SnapshotPublisher publisher, Departures departures, LiveTable lives, ProcessClock clock, TimeProvider time)
+internal sealed class RegistryAccess(ServiceRegistry registry, SnapshotPublisher publisher, Departures departures, LiveTable lives, GateTable gates, ProcessClock clock, TimeProvider time)
 {
     public ServiceRegistry Registry { get; } = registry;
 
     public SnapshotPublisher Publisher { get; } = publisher;
 
     public LiveTable Lives { get; } = lives;
+
+    public GateTable Gates { get; } = gates;
 
     public ProcessClock Clock { get; } = clock;
 

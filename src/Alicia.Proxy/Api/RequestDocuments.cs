@@ -6,7 +6,7 @@ namespace Alicia.Proxy.Api;
 /// <summary>A registration.</summary>
 internal sealed record RegistrationDocument(
     string Host, int Port, string? InstanceId = null, string? Scheme = null, string? Protocol = null, int? Weight = null, int? MaxConnections = null,
-    int? TtlSeconds = null, IReadOnlyDictionary<string, object>? HealthCheck = null, IReadOnlyDictionary<string, string>? Metadata = null);
+    int? TtlSeconds = null, int? Priority = null, IReadOnlyDictionary<string, object>? HealthCheck = null, IReadOnlyDictionary<string, string>? Metadata = null);
 
 /// <summary>A merge patch of an instance.</summary>
 internal sealed record InstancePatchDocument(

@@ -22,6 +22,7 @@ internal static class RequestReaders
             Weight = body.Integer("weight"),
             MaxConnections = body.Integer("max_connections"),
             TtlSeconds = body.Integer("ttl_seconds"),
+            Priority = body.Integer("priority"),
             HealthCheck = HealthCheck(body),
             Metadata = body.Pairs("metadata", nullRemoves: false)?.Where(p => p.Value is not null).ToDictionary(p => p.Key, p => p.Value!, StringComparer.Ordinal),
         };

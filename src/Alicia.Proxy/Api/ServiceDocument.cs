@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Live;
 using Alicia.Proxy.Registry;
 using Alicia.Proxy.Registry.Settings;
@@ -29,9 +30,9 @@ internal sealed record ServiceDocument
     /// <summary>Revision of settings and routes; also the ETag.</summary>
     public required long Revision { get; init; }
 
-    public static ServiceDocument Of(Service service, LiveTable lives, ProcessClock clock)
+    public static ServiceDocument Of(Service service, LiveTable lives, GateTable gates, ProcessClock clock)
     {
-        var instances = service.Instances.Select(i => InstanceDocument.Of(service, i, lives)).ToArray();
+        var instances = service.Instances.Select(i => InstanceDocument.Of(service, i, lives, gates)).ToArray();
         return new ServiceDocument
         {
             ServiceName = service.Name,

@@ -37,7 +37,7 @@ internal static class ServiceEndpoints
             new ServiceListDocument(access.Registry.Snapshot.Services
                 .Where(s => VisibleServices.Shows(context, s.Key))
                 .OrderBy(s => s.Key, StringComparer.Ordinal)
-                .ToDictionary(s => s.Key, s => ServiceDocument.Of(s.Value, access.Lives, access.Clock), StringComparer.Ordinal)),
+                .ToDictionary(s => s.Key, s => ServiceDocument.Of(s.Value, access.Lives, access.Gates, access.Clock), StringComparer.Ordinal)),
             Wire.Json);
 
     private static IResult Get(string service, HttpContext context, RegistryAccess access) =>
@@ -82,7 +82,7 @@ internal static class ServiceEndpoints
     private static IResult Show(Service service, HttpContext context, RegistryAccess access, int status)
     {
         context.Response.Headers.ETag = $"\"{service.Revision}\"";
-        return Results.Json(ServiceDocument.Of(service, access.Lives, access.Clock), Wire.Json, statusCode: status);
+        return Results.Json(ServiceDocument.Of(service, access.Lives, access.Gates, access.Clock), Wire.Json, statusCode: status);
     }
 }
 

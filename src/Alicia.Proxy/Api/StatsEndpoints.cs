@@ -50,10 +50,14 @@ internal sealed record StatsDocument(int TotalServices, int TotalInstances, int 
         }
 
         return new StatsDocument(
-            services.Length, services.Sum(s => s.Instances.Length), 0, 0, total, failed, rejected, aborted, active,
+            services.Length, services.Sum(s => s.Instances.Length), services.Sum(s => Count(s, lives, HealthStatus.Healthy)), services.Sum(s => Count(s, lives, HealthStatus.Unhealthy)), total, failed, rejected, aborted, active,
             recent.Average ?? 0, Math.Round(recent.Requests / clock.RecentSeconds, 3), clock.Uptime.TotalSeconds, clock.Now,
             services.ToDictionary(s => s.Name, s => ServiceCounters.Of(lives.Read(s.Name), clock), StringComparer.Ordinal));
     }
+
+    /// <summary>Instances of a service with that verdict of their probes.</summary>
+    public static int Count(Service service, LiveTable lives, HealthStatus health) =>
+        service.Instances.Count(i => lives.TryGet(i.Epoch, out var live) && live.Health == health);
 }
 
 /// <summary>One service in numbers, with a row per instance. Percentiles are seconds over the last minute, null without a response.</summary>
@@ -67,7 +71,8 @@ internal sealed record ServiceStatsDocument(string ServiceName, string Algorithm
         var counters = ServiceCounters.Of(live, clock);
         var recent = live.Recent.Read();
         return new ServiceStatsDocument(
-            service.Name, service.Settings.Get(SettingKeys.Algorithm), service.Instances.Length, 0, 0, counters.TotalRequests, counters.FailedRequests,
+            service.Name, service.Settings.Get(SettingKeys.Algorithm), service.Instances.Length,
+            StatsDocument.Count(service, lives, HealthStatus.Healthy), StatsDocument.Count(service, lives, HealthStatus.Unhealthy), counters.TotalRequests, counters.FailedRequests,
             counters.RejectedRequests, counters.AbortedRequests, counters.ActiveConnections, counters.AverageResponseTime, recent.Percentile(0.5), recent.Percentile(0.9),
             recent.Percentile(0.99), counters.RequestsPerSecond, clock.Uptime.TotalSeconds, clock.Now, InstanceShareDocument.Of(service, lives));
     }

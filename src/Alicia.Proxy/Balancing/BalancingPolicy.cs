@@ -1,3 +1,4 @@
+using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Connections;
 using Alicia.Proxy.Live;
 using Yarp.ReverseProxy.LoadBalancing;
@@ -37,5 +38,7 @@ internal abstract class BalancingPolicy : ILoadBalancingPolicy
     }
 
     private static Pool Narrowed(LiveTable lives, IReadOnlyList<DestinationState> destinations) =>
-        new(destinations.Select(d => new PoolMember(lives.GetOrAdd(DestinationIds.EpochOf(d.DestinationId)), UpstreamEndpoint.None, d)));
+        new(from destination in destinations
+            let live = lives.GetOrAdd(DestinationIds.EpochOf(destination.DestinationId))
+            select new PoolMember(live, UpstreamEndpoint.None, destination, InstanceGate.Detached(live)));
 }

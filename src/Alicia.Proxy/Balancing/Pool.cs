@@ -1,13 +1,18 @@
 using System.Collections;
 using System.Runtime.InteropServices;
+using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Connections;
 using Alicia.Proxy.Live;
 using Yarp.ReverseProxy.Model;
 
 namespace Alicia.Proxy.Balancing;
 
-/// <summary>One instance as the request path sees it: what it is doing, how to reach it, and its YARP destination.</summary>
-internal sealed record PoolMember(InstanceLive Live, UpstreamEndpoint Endpoint, DestinationState Destination);
+/// <summary>One instance as the request path sees it: what it is doing, how to reach it, its YARP destination, and whether it may be used.</summary>
+internal sealed record PoolMember(InstanceLive Live, UpstreamEndpoint Endpoint, DestinationState Destination, InstanceGate Gate)
+{
+    /// <summary>0–100; see <see cref="Tier"/>.</summary>
+    public int Priority { get; init; }
+}
 
 /// <summary>
 /// The instances of one service that take traffic, in the form that balancing policies work on. Immutable but for the cursors; a change of the set or of a

@@ -1,4 +1,5 @@
 using System.Net;
+using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Live;
 using Alicia.Proxy.Registry;
 using Alicia.Proxy.Registry.Settings;
@@ -18,6 +19,9 @@ internal sealed class Upstream(string name, ServiceLive live)
 
     public ServiceLive Live { get; } = live;
 
+    /// <summary>What the gates of the service's instances know of each other.</summary>
+    public ServiceGates Gates { get; } = new();
+
     public UpstreamState State
     {
         get => Volatile.Read(ref _state);
@@ -25,23 +29,52 @@ internal sealed class Upstream(string name, ServiceLive live)
     }
 }
 
-/// <summary>What routes and balances a service's requests at one moment.</summary>
-/// <param name="Pool">Instances that take traffic.</param>
-/// <param name="Policy">The algorithm in force.</param>
-/// <param name="Settings">Resolved settings.</param>
-internal sealed record UpstreamState(Pool Pool, BalancingPolicy Policy, ServiceSettings Settings)
+/// <summary>Instances of one priority.</summary>
+/// <param name="Pool">Those that every request may go to.</param>
+/// <param name="Trials">Those whose circuit is half-open: each takes one request at a time.</param>
+internal sealed record Tier(Pool Pool, PoolMember[] Trials)
 {
-    public static readonly UpstreamState Initial = new(Pool.Empty, new RoundRobin(), ServiceSettings.BuiltIn);
-
     private readonly Lazy<Pool> _pickedByCallers = new(() => new Pool(Pool.Members.ToArray(), apart: true));
-    private readonly ForwarderRequestConfig _http1 = Config(HttpVersion.Version11, Settings);
-    private readonly ForwarderRequestConfig _http2 = Config(HttpVersion.Version20, Settings);
 
     /// <summary>The same instances with a rotation of their own, for callers that ask for an instance and connect themselves.</summary>
     public Pool PickedByCallers => _pickedByCallers.Value;
+}
+
+/// <summary>What routes and balances a service's requests at one moment.</summary>
+/// <param name="Tiers">By rising priority; a later one takes requests only while no instance of an earlier is usable.</param>
+/// <param name="Rotation">Every instance that takes traffic as far as the registry knows, whether it is usable now or not.</param>
+/// <param name="Policy">The algorithm in force.</param>
+/// <param name="Settings">Resolved settings.</param>
+internal sealed record UpstreamState(Tier[] Tiers, PoolMember[] Rotation, BalancingPolicy Policy, ServiceSettings Settings)
+{
+    public static readonly UpstreamState Initial = new(Pool.Empty, new RoundRobin(), ServiceSettings.BuiltIn);
+
+    private readonly ForwarderRequestConfig _http1 = Config(HttpVersion.Version11, Settings);
+    private readonly ForwarderRequestConfig _http2 = Config(HttpVersion.Version20, Settings);
+
+    /// <summary>A service whose instances are all usable and of one priority.</summary>
+    public UpstreamState(Pool pool, BalancingPolicy policy, ServiceSettings settings)
+        : this([new Tier(pool, [])], pool.Members.ToArray(), policy, settings)
+    {
+    }
 
     /// <summary>How YARP sends a request to an instance of this protocol: the version exactly, never a lower one on the quiet.</summary>
     public ForwarderRequestConfig ConfigFor(UpstreamProtocol protocol) => protocol == UpstreamProtocol.Http1 ? _http1 : _http2;
+
+    /// <summary>Seconds until an instance may be tried again, as far as is known: 1 or more.</summary>
+    public int RetryAfterSeconds(DateTimeOffset now)
+    {
+        // The longest that a circuit stays open by itself, in seconds.
+        const int Most = 300;
+        var first = double.MaxValue;
+        foreach (var member in Rotation)
+        {
+            if (member.Gate.Read().RetryAt is { } at)
+                first = Math.Min(first, (at - now).TotalSeconds);
+        }
+
+        return first == double.MaxValue ? 1 : (int)Math.Clamp(Math.Ceiling(first), 1, Most);
+    }
 
     private static ForwarderRequestConfig Config(Version version, ServiceSettings settings) => new()
     {

@@ -49,6 +49,7 @@ internal static partial class ConfigurationReader
             Protocol = values.TryGet(ServiceKeys.InstanceProtocol, out var protocol, service, index) ? protocol : null,
             Weight = values.TryGet(ServiceKeys.InstanceWeight, out var weight, service, index) ? weight : null,
             MaxConnections = values.TryGet(ServiceKeys.InstanceMaxConnections, out var cap, service, index) ? cap : null,
+            Priority = values.TryGet(ServiceKeys.InstancePriority, out var priority, service, index) ? priority : null,
             HealthCheck = values.Overrides(path, SettingKeys.HealthCheck),
             Metadata = values.Names(path + ":Metadata").ToImmutableSortedDictionary(
                 key => key, key => values.Get(ServiceKeys.InstanceMetadata, service, index, key) ?? "", StringComparer.Ordinal),

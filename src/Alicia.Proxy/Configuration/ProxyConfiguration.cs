@@ -205,6 +205,8 @@ internal sealed record InstanceConfiguration
 
     public int? MaxConnections { get; init; }
 
+    public int? Priority { get; init; }
+
     /// <summary>Probe settings of this instance alone.</summary>
     public SettingOverrides HealthCheck { get; init; } = SettingOverrides.Empty;
 

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text.RegularExpressions;
 using Alicia.Proxy.Registry;
 using Alicia.Proxy.Registry.Settings;
+using Alicia.Proxy.Registry.Validation;
 
 namespace Alicia.Proxy.Configuration;
 
@@ -45,6 +46,9 @@ internal static partial class ServiceKeys
 
     public static readonly ConfigurationKey<int> InstanceMaxConnections = Add(Instances + "MaxConnections", 0, new IntegerCodec(1, 100000),
         "Requests in flight to the instance at once. Left out: the service's MaxConnections.", hasDefault: false);
+
+    public static readonly ConfigurationKey<int> InstancePriority = Add(Instances + "Priority", 0, new IntegerCodec(0, InstanceRules.MaxPriority),
+        "Instances of a higher number get traffic only while none of a lower is usable.");
 
     public static readonly ConfigurationKey<string?> InstanceMetadata =
         Add(Instances + "Metadata:{key}", (string?)null, Text(), "Free text for people and tools.");

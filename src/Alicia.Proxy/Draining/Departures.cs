@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Connections;
 using Alicia.Proxy.Live;
 using Alicia.Proxy.Registry;
@@ -11,7 +12,7 @@ namespace Alicia.Proxy.Draining;
 /// Sees instances off: one that was removed is struck from the registry when its last request is over or its drain timeout has passed, whichever is first.
 /// Requests that outlast the timeout are not cut; they finish, the registry just no longer lists their instance.
 /// </summary>
-internal sealed partial class Departures(ServiceRegistry registry, LiveTable lives, EndpointTable endpoints, TimeProvider time, ILogger<Departures> logger)
+internal sealed partial class Departures(ServiceRegistry registry, LiveTable lives, EndpointTable endpoints, GateTable gates, TimeProvider time, ILogger<Departures> logger)
 {
     /// <summary>How long a departure waits after the registry failed to finish it.</summary>
     private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
@@ -47,6 +48,7 @@ internal sealed partial class Departures(ServiceRegistry registry, LiveTable liv
                 departure?.Idle.TrySetResult();
                 lives.Forget(l.Epoch);
                 endpoints.Forget(l.Epoch);
+                gates.Retire(l.Epoch);
             });
         }
     }

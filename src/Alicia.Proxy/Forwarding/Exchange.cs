@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Net;
 using Alicia.Proxy.Balancing;
+using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Connections;
 using Alicia.Proxy.Registry;
 using Alicia.Proxy.Registry.Settings;
@@ -21,6 +22,9 @@ internal sealed class Exchange : HttpTransformer
 
     private static readonly UriCreationOptions AsWritten = new() { DangerousDisablePathAndQueryCanonicalization = true };
 
+    /// <summary>The gRPC status by which an instance says that it cannot serve.</summary>
+    private const string GrpcUnavailable = "14";
+
     private readonly Upstream _upstream;
     private readonly ServiceSettings _settings;
     private readonly PoolMember _member;
@@ -34,6 +38,7 @@ internal sealed class Exchange : HttpTransformer
     private int _finished;
     private bool _failed;
     private bool _cut;
+    private bool _headSeen;
     private bool _isGrpc;
 
     public Exchange(Upstream upstream, ServiceSettings settings, PoolMember member, AddressSlot slot, string target, string strippedPrefix, ForwardingOptions options,
@@ -50,6 +55,9 @@ internal sealed class Exchange : HttpTransformer
     /// <summary>Fields that <c>POST|GET … /balance/</c> removes or adds; null on the data plane.</summary>
     public IInlineGuard? Guard { get; init; }
 
+    /// <summary>The permit of a trial, or 0 for an ordinary request.</summary>
+    public int Permit { get; init; }
+
     /// <summary>True when the reading of the response's body was given up while the caller was still there: time was up.</summary>
     public bool WentSilent { get; set; }
 
@@ -61,12 +69,27 @@ internal sealed class Exchange : HttpTransformer
     {
         if (Interlocked.Exchange(ref _finished, 1) != 0)
             return;
+        if (Permit != 0)
+            _member.Gate.EndTrial(Permit);
         _member.Live.Release();
         _upstream.Live.Leave();
     }
 
+    /// <summary>
+    /// The instance failed the exchange. Before its response head that counts against its circuit; after it, the head has decided, and what is left is doubt.
+    /// </summary>
+    /// <param name="error">What the caller is told; null after the head.</param>
+    public void Failed(ProxyError? error)
+    {
+        Fail();
+        if (_headSeen)
+            _member.Gate.BrokeOff();
+        else
+            _member.Gate.Failed(Outcome.FailureOf(error), 0, Permit);
+    }
+
     /// <summary>Counts the exchange as failed, once.</summary>
-    public void Fail()
+    private void Fail()
     {
         if (_failed)
             return;
@@ -80,6 +103,7 @@ internal sealed class Exchange : HttpTransformer
     {
         BrokenOff = true;
         Fail();
+        _member.Gate.BrokeOff();
     }
 
     /// <summary>
@@ -156,8 +180,7 @@ internal sealed class Exchange : HttpTransformer
         _member.Live.RecordResponseTime(seconds);
         _upstream.Live.Recent.Record(seconds);
         // Counted before the caller can see the answer, so that whoever reads the statistics after it finds it counted.
-        if (_settings.FailureStatus((int)proxyResponse.StatusCode))
-            Fail();
+        Judge(proxyResponse);
 
         CopyResponseFields(httpContext, proxyResponse);
         Guard?.Amend(httpContext.Response.Headers);
@@ -193,6 +216,27 @@ internal sealed class Exchange : HttpTransformer
         }
 
         return ValueTask.CompletedTask;
+    }
+
+    /// <summary>Decides by the response head what the attempt says of the instance.</summary>
+    private void Judge(HttpResponseMessage response)
+    {
+        _headSeen = true;
+        var status = (int)response.StatusCode;
+        if (_settings.FailureStatus(status))
+        {
+            Fail();
+            _member.Gate.Failed(AttemptFailure.Status, status, Permit);
+        }
+        else if (response.Headers.NonValidated.TryGetValues("grpc-status", out var grpc) && grpc.ToString() == GrpcUnavailable)
+        {
+            Fail();
+            _member.Gate.Failed(AttemptFailure.Grpc, 0, Permit);
+        }
+        else
+        {
+            _member.Gate.Succeeded(Permit);
+        }
     }
 
     private static bool IsIdempotent(string method) =>

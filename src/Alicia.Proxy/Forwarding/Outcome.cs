@@ -1,3 +1,4 @@
+using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Connections;
 using Yarp.ReverseProxy.Forwarder;
 
@@ -70,6 +71,16 @@ internal readonly record struct Outcome(FaultSide Side, ProxyError? Error)
         ConnectFailure.TlsProtocol => ProxyError.TlsProtocol,
         ConnectFailure.TlsCertificate => ProxyError.TlsCertificate,
         _ => ProxyError.Internal,
+    };
+
+    /// <summary>What an error before the response head says of the instance.</summary>
+    public static AttemptFailure FailureOf(ProxyError? error) => error switch
+    {
+        _ when error == ProxyError.ResponseTimeout => AttemptFailure.Timeout,
+        _ when error == ProxyError.ConnectionTerminated => AttemptFailure.Reset,
+        _ when error == ProxyError.ProtocolError || error == ProxyError.UpgradeFailed => AttemptFailure.Protocol,
+        null => AttemptFailure.Reset,
+        _ => AttemptFailure.Connect,
     };
 
     /// <summary>Names the service and the instance that the answer is about.</summary>

@@ -1,5 +1,6 @@
 using Alicia.Proxy.Admission;
 using Alicia.Proxy.Balancing;
+using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Connections;
 using Alicia.Proxy.Registry;
 using Microsoft.AspNetCore.Http.Features;
@@ -30,12 +31,12 @@ internal sealed partial class RequestForwarder(
             return;
         }
 
-        var admission = InstanceAdmission.TryAdmit(upstream, out var state, out var member);
+        var admission = InstanceAdmission.TryAdmit(upstream, out var state, out var member, out var permit);
         if (admission != AdmissionResult.Admitted)
         {
             upstream.Live.CountRejection();
             await (admission == AdmissionResult.NoInstance
-                ? ProxyAnswer.WriteAsync(context, ProxyError.NoInstance, $"Service '{upstream.Name}' has no instance that takes requests.")
+                ? ProxyAnswer.WriteAsync(context, ProxyError.NoInstance with { RetryAfterSeconds = state.RetryAfterSeconds(time.GetUtcNow()) }, $"Service '{upstream.Name}' has no instance that takes requests.")
                 : ProxyAnswer.WriteAsync(context, ProxyError.AllFull, $"Every instance of service '{upstream.Name}' is at its connection limit."));
             return;
         }
@@ -52,7 +53,7 @@ internal sealed partial class RequestForwarder(
                 resolver.Refresh(member.Endpoint);
             if (member.Endpoint.Protocol == UpstreamProtocol.Http1 && UpgradeForwarder.Wants(context))
             {
-                exchange = new Exchange(upstream, state.Settings, member, slot, target, strippedPrefix, options, time, null) { Guard = guard };
+                exchange = new Exchange(upstream, state.Settings, member, slot, target, strippedPrefix, options, time, null) { Guard = guard, Permit = permit };
                 if (await upgrades.ForwardAsync(context, exchange, state.Settings) is { } upgraded)
                     await ConcludeAsync(context, upstream, member, exchange, upgraded, null);
                 return;
@@ -62,7 +63,7 @@ internal sealed partial class RequestForwarder(
             CallerBody? body = null;
             if (context.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody == true)
                 context.Request.Body = body = new CallerBody(context.Request, deadline);
-            exchange = new Exchange(upstream, state.Settings, member, slot, target, strippedPrefix, options, time, deadline) { Guard = guard };
+            exchange = new Exchange(upstream, state.Settings, member, slot, target, strippedPrefix, options, time, deadline) { Guard = guard, Permit = permit };
             var error = await forwarder.SendAsync(
                 context, slot.Prefix, client.Invoker, state.ConfigFor(member.Endpoint.Protocol), exchange, deadline?.Token ?? CancellationToken.None);
             if (error != ForwarderError.None)
@@ -81,9 +82,10 @@ internal sealed partial class RequestForwarder(
         {
             member.Live.CountFailure();
             upstream.Live.CountFailure();
+            member.Gate.Failed(AttemptFailure.Connect, 0, permit);
             LogFailed(logger, upstream.Name, member.Endpoint.InstanceId, e.Failure.ToString(), e);
             // The caller may come back as soon as it has the answer: the slot goes first.
-            Release(upstream, member, exchange);
+            Release(upstream, member, permit, exchange);
             released = true;
             await ProxyAnswer.WriteAsync(context, Outcome.Of(e), Outcome.Detail(upstream.Name, member.Endpoint));
         }
@@ -94,11 +96,11 @@ internal sealed partial class RequestForwarder(
         finally
         {
             if (!released)
-                Release(upstream, member, exchange);
+                Release(upstream, member, permit, exchange);
         }
     }
 
-    private static void Release(Upstream upstream, PoolMember member, Exchange? exchange)
+    private static void Release(Upstream upstream, PoolMember member, int permit, Exchange? exchange)
     {
         if (exchange is not null)
         {
@@ -106,6 +108,8 @@ internal sealed partial class RequestForwarder(
             return;
         }
 
+        if (permit != 0)
+            member.Gate.EndTrial(permit);
         member.Live.Release();
         upstream.Live.Leave();
     }
@@ -118,7 +122,7 @@ internal sealed partial class RequestForwarder(
                 upstream.Live.CountAbort();
                 break;
             case FaultSide.Instance:
-                exchange.Fail();
+                exchange.Failed(outcome.Error);
                 LogFailed(logger, upstream.Name, member.Endpoint.InstanceId, outcome.Error?.Type ?? "cut", exception);
                 break;
             case FaultSide.Proxy:

@@ -76,6 +76,7 @@ internal sealed partial class ConfigurationInForce(ServiceRegistry registry, For
             Protocol = i.Protocol is { } protocol ? InstanceRules.WireName(protocol) : null,
             Weight = i.Weight,
             MaxConnections = i.MaxConnections,
+            Priority = i.Priority,
             HealthCheck = i.HealthCheck,
             Metadata = i.Metadata,
         })]);

@@ -1,9 +1,11 @@
 using System.Net.Sockets;
 using Alicia.Proxy.Api;
 using Alicia.Proxy.Balancing;
+using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Configuration;
 using Alicia.Proxy.Connections;
 using Alicia.Proxy.Draining;
+using Alicia.Proxy.Events;
 using Alicia.Proxy.Forwarding;
 using Alicia.Proxy.Live;
 using Alicia.Proxy.Registry;
@@ -95,6 +97,7 @@ internal sealed class ProxyHost : IAsyncDisposable
             services.AddSingleton(new CurrentConfiguration(configuration));
             services.AddProxyLogging(configuration.Logging);
             services.AddSingleton<LiveTable>().AddSingleton<ProcessClock>().AddHostedService<RecentWindowTicker>();
+            services.AddSingleton<EventLog>().AddSingleton<GateSurroundings>().AddSingleton<GateTable>();
             services.AddRegistry(configuration.Registry);
             services.AddUpstreamConnections();
             services.AddBalancing();

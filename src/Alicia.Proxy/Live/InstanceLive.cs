@@ -11,7 +11,9 @@ internal sealed class InstanceLive(long epoch)
     private Hot _hot = new() { Slots = 1, Weight = 1, ResponseTime = double.NaN };
     private readonly Lock _limitsLock = new();
     private int _maxConnections = 1;
-    private DateTimeOffset? _openedByHandAt;
+    private bool _shut;
+    private int _health;
+    private long _lastProbe;
     private long _leaseRenewedAt;
     private Action<InstanceLive>? _onIdle;
 
@@ -41,26 +43,45 @@ internal sealed class InstanceLive(long epoch)
         }
     }
 
-    /// <summary>Slots that may be taken now: the cap, or none while the circuit is open.</summary>
+    /// <summary>Slots that may be taken now: the cap, or none while the instance is shut.</summary>
     public int Slots => Volatile.Read(ref _hot.Slots);
 
-    /// <summary>When an operator opened the circuit by hand; null while it is closed.</summary>
-    public DateTimeOffset? OpenedByHandAt
+    /// <summary>True while no ordinary request may go there, whatever the cap. Written by whoever judges the instance.</summary>
+    public bool Shut
     {
         get
         {
             lock (_limitsLock)
-                return _openedByHandAt;
+                return _shut;
         }
 
         set
         {
             lock (_limitsLock)
             {
-                _openedByHandAt = value;
+                _shut = value;
                 ApplyLimits_NeedsLock();
             }
         }
+    }
+
+    /// <summary>The probes' verdict.</summary>
+    public HealthStatus Health
+    {
+        get => (HealthStatus)Volatile.Read(ref _health);
+        set => Volatile.Write(ref _health, (int)value);
+    }
+
+    /// <summary>When the last probe ended, and whether it passed; null before the first.</summary>
+    public (DateTimeOffset At, bool Passed)? LastProbe
+    {
+        get
+        {
+            // Both in one word, so that a reader never sees the time of one probe with the result of another. Ticks are below 2⁶².
+            var word = Volatile.Read(ref _lastProbe);
+            return word == 0 ? null : (new DateTimeOffset(word >> 1, TimeSpan.Zero), (word & 1) != 0);
+        }
+        set => Volatile.Write(ref _lastProbe, value is { } probe ? (probe.At.UtcTicks << 1) | (probe.Passed ? 1L : 0L) : 0);
     }
 
     /// <summary>Share of traffic relative to its siblings, 1–1000. A copy of the snapshot's, beside the count that it divides.</summary>
@@ -124,6 +145,28 @@ internal sealed class InstanceLive(long epoch)
         }
     }
 
+    /// <summary>Takes a slot within the cap although the instance is shut: for a trial. None is to be had once the cap is 0.</summary>
+    public bool TryReserveTrial()
+    {
+        var word = Volatile.Read(ref _hot.Word);
+        while (CountOf(word) < MaxConnections)
+        {
+            var seen = Interlocked.CompareExchange(ref _hot.Word, word + 1, word);
+            if (seen == word)
+            {
+                if (MaxConnections > 0)
+                    return true;
+                // As in TryReserve: the instance left between the look and the taking.
+                Release();
+                return false;
+            }
+
+            word = seen;
+        }
+
+        return false;
+    }
+
     /// <summary>Gives the slot back; the last one to leave a departing instance says so.</summary>
     public void Release()
     {
@@ -142,7 +185,7 @@ internal sealed class InstanceLive(long epoch)
     }
 
     /// <summary>A full fence, like the taking of a slot: of a request and a closing that race, one sees the other.</summary>
-    private void ApplyLimits_NeedsLock() => Interlocked.Exchange(ref _hot.Slots, _openedByHandAt is null ? _maxConnections : 0);
+    private void ApplyLimits_NeedsLock() => Interlocked.Exchange(ref _hot.Slots, _shut ? 0 : _maxConnections);
 
     public void CountRequest() => Interlocked.Increment(ref _hot.TotalRequests);
 

@@ -14,7 +14,7 @@ internal enum RegistrationSource
 /// <summary>Whether an instance takes new requests.</summary>
 internal enum InstanceState
 {
-    /// <summary>Registered, not yet probed.</summary>
+    /// <summary>Registered, and has not passed a probe yet: takes nothing.</summary>
     Pending,
 
     /// <summary>In rotation.</summary>
@@ -67,6 +67,9 @@ internal sealed record Instance
     /// <summary>Cap that the registration or an operator gave, or null for the service's.</summary>
     public int? MaxConnections { get; init; }
 
+    /// <summary>0–100, default 0: instances of a higher number take requests only while none of a lower is usable.</summary>
+    public int Priority { get; init; }
+
     /// <summary>Lease that the registration asked for in seconds, or null for the service's.</summary>
     public int? TtlSeconds { get; init; }
 
@@ -83,6 +86,11 @@ internal sealed record Instance
     public bool OperatorDrain { get; init; }
 
     /// <summary>
+    /// Has passed its first probe, or is not probed. Kept over restarts: an instance that served before serves again at once, a newcomer that did not proves itself first.
+    /// </summary>
+    public bool Admitted { get; init; }
+
+    /// <summary>
     /// Removed: takes nothing new, is no longer stored, and leaves the registry when nothing is in flight or the drain timeout is over.
     /// </summary>
     public bool Leaving { get; init; }
@@ -91,9 +99,9 @@ internal sealed record Instance
     public int Weight => OperatorWeight ?? RegisteredWeight;
 
     /// <summary>True when requests may go there, as far as the registry knows.</summary>
-    public bool InRotation => !OperatorDrain && !Leaving;
+    public bool InRotation => State == InstanceState.Active;
 
-    public InstanceState State => InRotation ? InstanceState.Active : InstanceState.Draining;
+    public InstanceState State => OperatorDrain || Leaving ? InstanceState.Draining : Admitted ? InstanceState.Active : InstanceState.Pending;
 
     /// <summary>Same place: scheme, host and port. An instance that moves becomes a new epoch.</summary>
     public bool SameAddress(string scheme, string host, int port) =>

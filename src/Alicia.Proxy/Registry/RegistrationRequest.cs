@@ -21,6 +21,8 @@ internal sealed record RegistrationRequest
 
     public int? TtlSeconds { get; init; }
 
+    public int? Priority { get; init; }
+
     public SettingOverrides? HealthCheck { get; init; }
 
     public IReadOnlyDictionary<string, string>? Metadata { get; init; }

@@ -71,6 +71,10 @@ internal sealed record Service
     /// <summary>Cap that applies to an instance of this service.</summary>
     public int MaxConnectionsOf(Instance instance) => instance.MaxConnections ?? Settings.Get(SettingKeys.MaxConnections);
 
+    /// <summary>True when an instance of this service, with what its own registration says of probes, is probed.</summary>
+    public bool Probes(SettingOverrides own, RegistryRules rules) =>
+        ServiceSettings.Resolve(rules.Defaults, ApiSettings, ConfigSettings, own).Get(SettingKeys.HealthCheckEnabled);
+
     /// <summary>Lease that applies to an instance of this service in seconds, or null for none. Configuration's instances have none.</summary>
     public int? TtlSecondsOf(Instance instance) => instance.Source == RegistrationSource.Config
         ? null

@@ -1,5 +1,7 @@
+using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Alicia.Proxy.Balancing;
+using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Connections;
 using Alicia.Proxy.Live;
 using Alicia.Proxy.Registry;
@@ -21,12 +23,15 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
     private readonly LiveTable _lives;
     private readonly EndpointTable _endpoints;
     private readonly PolicyCatalog _policies;
+    private readonly GateTable _gates;
+    private readonly GateSurroundings _surroundings;
     private readonly TimeProvider _time;
     private readonly ILogger<SnapshotPublisher> _logger;
     private readonly Channel<bool> _signal = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite, SingleReader = true });
     private readonly CancellationTokenSource _stopping = new();
     private readonly Dictionary<string, ClusterConfig> _clusters = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Upstream> _upstreams = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, bool> _rearranged = new(StringComparer.Ordinal);
     private readonly Lock _waitersLock = new();
     private readonly PriorityQueue<TaskCompletionSource, long> _waiters = new();
     private RegistrySnapshot _published = RegistrySnapshot.Empty;
@@ -37,10 +42,16 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
     private volatile bool _failing;
 
     public SnapshotPublisher(ServiceRegistry registry, SnapshotConfigProvider provider, IServiceProvider services, LiveTable lives,
-        EndpointTable endpoints, PolicyCatalog policies, TimeProvider time, ILogger<SnapshotPublisher> logger)
+        EndpointTable endpoints, PolicyCatalog policies, GateTable gates, GateSurroundings surroundings, TimeProvider time, ILogger<SnapshotPublisher> logger)
     {
         (_registry, _provider, _services, _lives, _endpoints, _policies, _time, _logger) = (registry, provider, services, lives, endpoints, policies, time, logger);
+        (_gates, _surroundings) = (gates, surroundings);
         registry.Published = _ => _signal.Writer.TryWrite(true);
+        surroundings.RotationChanged = service =>
+        {
+            _rearranged.TryAdd(service, true);
+            _signal.Writer.TryWrite(true);
+        };
     }
 
     /// <summary>How long a failed publication waits before it is tried again.</summary>
@@ -51,6 +62,9 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
 
     /// <summary>The table in force.</summary>
     public RoutingTable Table => Volatile.Read(ref _table);
+
+    /// <summary>Called for each service that changed, after requests are routed by it. Set before <see cref="StartAsync"/>; must not block.</summary>
+    public Action<Service>? Refreshed { get; set; }
 
     /// <summary>Called once for each instance that has begun to leave, after nothing new can reach it. Set before <see cref="StartAsync"/>.</summary>
     public Action<Instance>? Departing { get; set; }
@@ -101,6 +115,14 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
                     // What was in force stays in force; the next change, or a while, brings the next try.
                     await Task.Delay(RetryDelay, _time, _stopping.Token);
                     _signal.Writer.TryWrite(true);
+                }
+
+                foreach (var service in _rearranged.Keys)
+                {
+                    // Taken off the list before its gates are read: one that moves in between puts it on again.
+                    _rearranged.TryRemove(service, out _);
+                    if (_upstreams.TryGetValue(service, out var upstream))
+                        Arrange(upstream, upstream.State.Rotation, upstream.State.Policy, upstream.State.Settings);
                 }
             }
         }
@@ -169,6 +191,8 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
         if (setChanged)
             Volatile.Write(ref _table, new RoutingTable(snapshot.Rules, _upstreams.Values.Where(u => !snapshot.Services[u.Name].Leaving)));
         NotifyDepartures(snapshot);
+        foreach (var service in changed)
+            Refreshed?.Invoke(service);
         _published = snapshot;
         ReleaseWaiters(snapshot.Revision);
     }
@@ -181,6 +205,8 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
         _services.GetRequiredService<IProxyStateLookup>().TryGetCluster(service.Name, out var cluster);
 
         var connectTimeout = service.Settings.Get(SettingKeys.ConnectTimeout);
+        var circuit = new CircuitSettings(service.Settings.Get(SettingKeys.CircuitFailureThreshold), service.Settings.Get(SettingKeys.CircuitRecoveryTimeout),
+            service.Settings.Get(SettingKeys.CircuitSuccessThreshold));
         var members = new List<PoolMember>(service.Instances.Length);
         foreach (var instance in service.Instances)
         {
@@ -192,15 +218,14 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
             if (instance.InRotation)
                 live.MaxConnections = service.MaxConnectionsOf(instance);
             var endpoint = _endpoints.GetOrAdd(instance, connectTimeout);
+            var gate = _gates.GetOrAdd(instance.Epoch, () => new InstanceGate(service.Name, instance.InstanceId, live, circuit, _surroundings, _time) { Siblings = upstream.Gates });
+            gate.Use(circuit);
             if (instance.InRotation && cluster is not null && cluster.Destinations.TryGetValue(DestinationIds.Of(instance.Epoch), out var destination))
-                members.Add(new PoolMember(live, endpoint, destination));
+                members.Add(new PoolMember(live, endpoint, destination, gate) { Priority = instance.Priority });
         }
 
-        var policy = _policies[service.Settings.Get(SettingKeys.Algorithm)];
-        // A pool that says the same keeps its place in the rotation.
-        var pool = upstream.State.Pool.SameAs(members) ? upstream.State.Pool : new Pool(members);
-        policy.Prepare(pool);
-        upstream.State = new UpstreamState(pool, policy, service.Settings);
+        upstream.Gates.Use([.. members.Select(m => m.Gate)], service.Settings.Get(SettingKeys.MaxEjectionPercent));
+        Arrange(upstream, [.. members], _policies[service.Settings.Get(SettingKeys.Algorithm)], service.Settings);
 
         // No slot on what is out of rotation: a request that still holds the old pool finds it closed and asks again, by the state that is in force already.
         foreach (var instance in service.Instances)
@@ -208,6 +233,23 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
             if (!instance.InRotation)
                 _lives.GetOrAdd(instance.Epoch).MaxConnections = 0;
         }
+    }
+
+    /// <summary>Makes tiers of the instances in rotation: those that every request may go to, and those on trial. The slots of the others are shut already.</summary>
+    private static void Arrange(Upstream upstream, PoolMember[] rotation, BalancingPolicy policy, ServiceSettings settings)
+    {
+        var before = upstream.State.Tiers;
+        var tiers = new List<Tier>();
+        foreach (var group in rotation.GroupBy(m => m.Priority).OrderBy(g => g.Key))
+        {
+            var usable = group.Where(m => m.Gate.Standing == GateStanding.Usable).ToArray();
+            // A pool that says the same keeps its place in the rotation.
+            var pool = Array.Find(before, t => t.Pool.Count > 0 && t.Pool.SameAs(usable))?.Pool ?? new Pool(usable);
+            policy.Prepare(pool);
+            tiers.Add(new Tier(pool, [.. group.Where(m => m.Gate.Standing == GateStanding.Trial)]));
+        }
+
+        upstream.State = new UpstreamState([.. tiers], rotation, policy, settings);
     }
 
     private void NotifyDepartures(RegistrySnapshot snapshot)

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using Alicia.Proxy.Registry;
 using Alicia.Proxy.Registry.Settings;
+using Alicia.Proxy.Registry.Validation;
 
 namespace Alicia.Proxy.Storage;
 
@@ -28,6 +29,7 @@ internal static class StoredInstanceDocument
         WriteIfSet(writer, "operator_weight", instance.OperatorWeight);
         WriteIfSet(writer, "max_connections", instance.MaxConnections);
         WriteIfSet(writer, "ttl_seconds", instance.TtlSeconds);
+        WriteIfSet(writer, "priority", instance.Priority == 0 ? null : instance.Priority);
         if (!instance.HealthCheck.IsEmpty)
         {
             writer.WritePropertyName("health_check");
@@ -46,6 +48,9 @@ internal static class StoredInstanceDocument
         writer.WriteString("source", Word(Sources, instance.Source));
         if (instance.OperatorDrain)
             writer.WriteBoolean("operator_drain", true);
+        // Absent in files of the version before probes: there, whatever was registered served.
+        if (!instance.Admitted)
+            writer.WriteBoolean("pending", true);
         writer.WriteEndObject();
     });
 
@@ -57,10 +62,10 @@ internal static class StoredInstanceDocument
         UpstreamProtocol? protocol = null;
         RegistrationSource? source = null;
         DateTimeOffset? registeredAt = null;
-        int? operatorWeight = null, maxConnections = null, ttlSeconds = null;
+        int? operatorWeight = null, maxConnections = null, ttlSeconds = null, priority = null;
         var healthCheck = SettingOverrides.Empty;
         var metadata = ImmutableSortedDictionary.Create<string, string>(StringComparer.Ordinal);
-        var operatorDrain = false;
+        var (operatorDrain, pending) = (false, false);
 
         foreach (var property in StoredDocuments.PropertiesOf(json))
         {
@@ -92,6 +97,9 @@ internal static class StoredInstanceDocument
                 case "ttl_seconds":
                     ttlSeconds = StoredDocuments.Number(property, 0, int.MaxValue);
                     break;
+                case "priority":
+                    priority = StoredDocuments.Number(property, 0, InstanceRules.MaxPriority);
+                    break;
                 case "health_check":
                     healthCheck = StoredDocuments.ReadSettings(property.Value);
                     break;
@@ -109,6 +117,9 @@ internal static class StoredInstanceDocument
                     break;
                 case "operator_drain":
                     operatorDrain = StoredDocuments.Flag(property);
+                    break;
+                case "pending":
+                    pending = StoredDocuments.Flag(property);
                     break;
                 default:
                     throw StoredDocuments.Unknown(property);
@@ -128,11 +139,13 @@ internal static class StoredInstanceDocument
             OperatorWeight = operatorWeight,
             MaxConnections = maxConnections,
             TtlSeconds = ttlSeconds,
+            Priority = priority ?? 0,
             HealthCheck = healthCheck,
             Metadata = metadata,
             RegisteredAt = registeredAt ?? throw Missing("registered_at"),
             Source = source ?? throw Missing("source"),
             OperatorDrain = operatorDrain,
+            Admitted = !pending,
         };
     });
 

@@ -70,8 +70,7 @@ internal sealed class ApplyConfiguration(RegistryRules rules, IReadOnlyList<Stat
             Settings = resolved,
         };
         // After a start the store has brought the revision that callers know, but the rules that it was resolved with are not those of before the stop.
-        var firstAfterStart = ReferenceEquals(draft.Snapshot.Rules, RegistryRules.BeforeConfiguration);
-        if (SameSettings(service, laid) || (firstAfterStart && service.Stored))
+        if (SameSettings(service, laid) || (FirstAfterStart(draft) && service.Stored))
             return laid;
         laid = laid with { Revision = revision };
         if (laid.Stored)
@@ -106,6 +105,9 @@ internal sealed class ApplyConfiguration(RegistryRules rules, IReadOnlyList<Stat
             {
                 OperatorDrain = keeps && existing!.OperatorDrain,
             };
+            // What stood in the file at start was there before the stop, as far as anybody knows; what comes by a reload is a newcomer.
+            if (keeps ? existing!.Admitted : FirstAfterStart(draft) || !(service with { ConfigSettings = declared.Settings }).Probes(instance.HealthCheck, rules))
+                instance = instance with { Admitted = true };
             // Configuration takes an id over from whoever registered it, for good.
             if (existing is { Source: not RegistrationSource.Config, Leaving: false })
                 draft.Store(new StoreChange.DeleteInstance(service.Name, valid.InstanceId));
@@ -124,6 +126,8 @@ internal sealed class ApplyConfiguration(RegistryRules rules, IReadOnlyList<Stat
         return result.ToImmutable();
     }
 
+    private static bool FirstAfterStart(RegistryDraft draft) => ReferenceEquals(draft.Snapshot.Rules, RegistryRules.BeforeConfiguration);
+
     private static Instance FromConfiguration(string service, ValidRegistration valid, long epoch, DateTimeOffset registeredAt) => new()
     {
         Epoch = epoch,
@@ -135,6 +139,7 @@ internal sealed class ApplyConfiguration(RegistryRules rules, IReadOnlyList<Stat
         Protocol = valid.Protocol,
         RegisteredWeight = valid.Request.Weight ?? 1,
         MaxConnections = valid.Request.MaxConnections,
+        Priority = valid.Request.Priority ?? 0,
         HealthCheck = valid.Request.HealthCheck ?? SettingOverrides.Empty,
         Metadata = InstanceRules.ToMetadata(valid.Request.Metadata ?? ImmutableDictionary<string, string>.Empty),
         RegisteredAt = registeredAt,

@@ -39,7 +39,7 @@ internal sealed class RegisterInstance(string serviceName, RegistrationRequest r
         }
 
         var keeps = existing is { Leaving: false } && existing.SameAddress(valid.Scheme, valid.Host, valid.Port);
-        var instance = keeps ? Update(existing!, valid) : Create(draft, valid);
+        var instance = keeps ? Update(existing!, valid) : Create(draft, service, valid);
         var instances = existing is null ? service.Instances.Add(instance)
             : keeps ? service.Instances.Replace(existing, instance)
             : service.Instances.Remove(existing).Add(instance);
@@ -54,7 +54,7 @@ internal sealed class RegisterInstance(string serviceName, RegistrationRequest r
         return (new Registered(service!, instance, Created: !keeps), null);
     }
 
-    private Instance Create(RegistryDraft draft, ValidRegistration valid) => Update(
+    private Instance Create(RegistryDraft draft, Service service, ValidRegistration valid) => Update(
         new Instance
         {
             Epoch = draft.NextRevision,
@@ -66,6 +66,7 @@ internal sealed class RegisterInstance(string serviceName, RegistrationRequest r
             Protocol = valid.Protocol,
             RegisteredAt = draft.Now,
             Source = source,
+            Admitted = !service.Probes(valid.Request.HealthCheck ?? SettingOverrides.Empty, draft.Snapshot.Rules),
         },
         valid);
 
@@ -78,6 +79,7 @@ internal sealed class RegisterInstance(string serviceName, RegistrationRequest r
             RegisteredWeight = request.Weight ?? instance.RegisteredWeight,
             MaxConnections = request.MaxConnections ?? instance.MaxConnections,
             TtlSeconds = request.TtlSeconds ?? instance.TtlSeconds,
+            Priority = request.Priority ?? instance.Priority,
             HealthCheck = request.HealthCheck ?? instance.HealthCheck,
             Metadata = request.Metadata is { } pairs && !SameMetadata(instance, pairs) ? InstanceRules.ToMetadata(pairs) : instance.Metadata,
         };

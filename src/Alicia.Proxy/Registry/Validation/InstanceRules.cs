@@ -18,6 +18,7 @@ internal static class InstanceRules
 {
     public const int MaxMetadataPairs = 32;
     public const int MaxMetadataBytes = 4096;
+    public const int MaxPriority = 100;
 
     /// <summary>Checks everything that does not depend on what is registered already. Null when <paramref name="faults"/> got something.</summary>
     public static ValidRegistration? Validate(RegistrationRequest request, RegistryRules rules, FaultList faults)
@@ -42,6 +43,7 @@ internal static class InstanceRules
         var protocol = ParseProtocol(request.Protocol, scheme, faults);
         Limits(request.Weight, request.MaxConnections, faults);
         Range("ttl_seconds", request.TtlSeconds, 5, 86400, faults);
+        Range("priority", request.Priority, 0, MaxPriority, faults);
         if (request.Metadata is not null)
             Metadata(request.Metadata, faults);
         if (request.HealthCheck is { } probes)

@@ -1,0 +1,66 @@
+using Alicia.Proxy.Events;
+
+namespace Alicia.Proxy.Circuit;
+
+/// <summary>
+/// Where gates report to: the event log and the program's log, whoever rebuilds rotations, and whoever probes at once. What must come in order is called under the gate's lock
+/// and must not block.
+/// </summary>
+internal sealed partial class GateSurroundings(EventLog events, ILogger<GateSurroundings> logger)
+{
+    /// <summary>Hears of nothing.</summary>
+    public static readonly GateSurroundings None = new(new EventLog(TimeProvider.System), Microsoft.Extensions.Logging.Abstractions.NullLogger<GateSurroundings>.Instance);
+
+    private long _held;
+
+    /// <summary>Openings that a service's limit on ejections kept from happening, since start.</summary>
+    public long Held => Volatile.Read(ref _held);
+
+    /// <summary>Called when an instance's standing has changed, with its service. Set once, before the first instance.</summary>
+    public Action<string>? RotationChanged { get; set; }
+
+    /// <summary>Called when a request met an instance that refused or reset. Set once, before the first instance.</summary>
+    public Action<InstanceGate>? ProbeWanted { get; set; }
+
+    /// <summary>Under the gate's lock: a circuit moved.</summary>
+    public void Moved(InstanceGate gate, CircuitTransition transition) => events.Publish(EventKind.CircuitChanged, gate.Service, new Happening
+    {
+        InstanceId = gate.InstanceId,
+        Epoch = gate.Live.Epoch,
+        Previous = CircuitNames.Of(transition.From),
+        Current = CircuitNames.Of(transition.To),
+        Reason = CircuitNames.Of(transition.Reason),
+    });
+
+    /// <summary>Under the gate's lock: the instance may get more or less than before.</summary>
+    public void StandingChanged(InstanceGate gate) => RotationChanged?.Invoke(gate.Service);
+
+    /// <summary>An attempt cast doubt on the instance.</summary>
+    public void Doubted(InstanceGate gate) => ProbeWanted?.Invoke(gate);
+
+    /// <summary>A circuit would have opened but for the limit on ejections.</summary>
+    public void OpeningHeld(InstanceGate gate)
+    {
+        if (Interlocked.Increment(ref _held) == 1)
+            LogHeld(logger, gate.Service, gate.InstanceId);
+    }
+
+    /// <summary>Not under the lock: a log's sink may be slow.</summary>
+    public void Log(InstanceGate gate, CircuitTransition transition)
+    {
+        var reading = gate.Read();
+        if (transition.To == CircuitState.Open)
+            LogOpened(logger, gate.InstanceId, gate.Service, CircuitNames.Of(transition.Reason), reading.ConsecutiveFailures, reading.RetryAt);
+        else
+            LogMoved(logger, gate.InstanceId, gate.Service, CircuitNames.Of(transition.To), CircuitNames.Of(transition.Reason));
+    }
+
+    [LoggerMessage(LogLevel.Warning, "Circuit of instance {Instance} of {Service} opened ({Reason}, {Failures} failures in a row), retry at {RetryAt}")]
+    private static partial void LogOpened(ILogger logger, string instance, string service, string reason, int failures, DateTimeOffset? retryAt);
+
+    [LoggerMessage(LogLevel.Information, "Circuit of instance {Instance} of {Service} is {State} ({Reason})")]
+    private static partial void LogMoved(ILogger logger, string instance, string service, string state, string reason);
+
+    [LoggerMessage(LogLevel.Warning, "Circuit of instance {Instance} of {Service} stays closed: MaxEjectionPercent allows no further one out. Said once, counted from now on")]
+    private static partial void LogHeld(ILogger logger, string instance, string service);
+}
