@@ -28,6 +28,8 @@ internal sealed class EndpointTable
         return endpoint;
     }
 
+    public bool TryGet(long epoch, [NotNullWhen(true)] out UpstreamEndpoint? endpoint) => _endpoints.TryGetValue(epoch, out endpoint);
+
     /// <summary>The address behind the host part of a slot's prefix, such as <c>42-0.upstream</c>.</summary>
     public bool TryFind(string name, [NotNullWhen(true)] out AddressSlot? slot)
     {

@@ -97,6 +97,9 @@ internal sealed class InstanceLive(long epoch)
     /// <summary>Attempts that failed: connect, timeout, reset, cut, or a failure status.</summary>
     public long FailedRequests => Volatile.Read(ref _hot.FailedRequests);
 
+    /// <summary>Response heads that came back since the epoch began.</summary>
+    public long Heads => Volatile.Read(ref _hot.Heads);
+
     /// <summary>Moving average of the time to the response head in seconds; NaN until the first response.</summary>
     public double ResponseTime => Volatile.Read(ref _hot.ResponseTime);
 
@@ -196,6 +199,7 @@ internal sealed class InstanceLive(long epoch)
     {
         // Weight of a new sample: about the last twenty responses count. A lost race loses one sample of an average, which no one can see.
         const double NewSample = 0.1;
+        Interlocked.Increment(ref _hot.Heads);
         var old = Volatile.Read(ref _hot.ResponseTime);
         Volatile.Write(ref _hot.ResponseTime, double.IsNaN(old) ? seconds : old + ((seconds - old) * NewSample));
     }
@@ -237,5 +241,8 @@ internal sealed class InstanceLive(long epoch)
 
         [FieldOffset(176)]
         public int Leaving;
+
+        [FieldOffset(184)]
+        public long Heads;
     }
 }

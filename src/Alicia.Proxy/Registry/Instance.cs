@@ -24,6 +24,35 @@ internal enum InstanceState
     Draining,
 }
 
+/// <summary>Why an instance leaves the registry.</summary>
+internal enum DepartureReason
+{
+    /// <summary>It, or somebody on its behalf, said so; or its service or configuration went.</summary>
+    Deregistered,
+
+    /// <summary>Nobody renewed its lease.</summary>
+    LeaseExpired,
+
+    /// <summary>It was unhealthy for longer than <c>Registry:RemoveAfter</c>.</summary>
+    Unhealthy,
+
+    /// <summary>The bus reported its end, and a probe confirmed it.</summary>
+    ReportedGone,
+}
+
+/// <summary>How departures are written in events and logs.</summary>
+internal static class DepartureReasons
+{
+    public static string Of(DepartureReason reason) => reason switch
+    {
+        DepartureReason.Deregistered => "deregistered",
+        DepartureReason.LeaseExpired => "lease_expired",
+        DepartureReason.Unhealthy => "unhealthy",
+        DepartureReason.ReportedGone => "reported_gone",
+        _ => throw new ArgumentOutOfRangeException(nameof(reason), reason, null),
+    };
+}
+
 /// <summary>How requests are sent to an instance.</summary>
 internal enum UpstreamProtocol
 {
@@ -94,6 +123,9 @@ internal sealed record Instance
     /// Removed: takes nothing new, is no longer stored, and leaves the registry when nothing is in flight or the drain timeout is over.
     /// </summary>
     public bool Leaving { get; init; }
+
+    /// <summary>Why it is leaving.</summary>
+    public DepartureReason DepartureReason { get; init; }
 
     /// <summary>The weight that counts.</summary>
     public int Weight => OperatorWeight ?? RegisteredWeight;

@@ -35,7 +35,11 @@ internal sealed class RegistryDraft(RegistrySnapshot snapshot, DateTimeOffset no
     /// <summary>Puts a service in place, its settings resolved from all layers.</summary>
     public void Put(Service service)
     {
-        var settings = ServiceSettings.Resolve(Snapshot.Rules.Defaults, service.ApiSettings, service.ConfigSettings);
+        // The same object as long as the layers are: who compares settings often, such as the monitor with every registration, sees at once that nothing changed.
+        var settings = Find(service.Name) is { } before && ReferenceEquals(before.ApiSettings, service.ApiSettings) && ReferenceEquals(before.ConfigSettings, service.ConfigSettings)
+            && ReferenceEquals(before.Settings, service.Settings)
+            ? service.Settings
+            : ServiceSettings.Resolve(Snapshot.Rules.Defaults, service.ApiSettings, service.ConfigSettings);
         Snapshot = Snapshot.With(NextRevision, service with { Settings = settings });
     }
 

@@ -1,0 +1,302 @@
+using System.Collections.Concurrent;
+using Alicia.Proxy.Circuit;
+using Alicia.Proxy.Connections;
+using Alicia.Proxy.Events;
+using Alicia.Proxy.Live;
+using Alicia.Proxy.Registry;
+using Alicia.Proxy.Registry.Changes;
+using Alicia.Proxy.Routing;
+using Yarp.ReverseProxy.Health;
+using Yarp.ReverseProxy.Model;
+
+namespace Alicia.Proxy.Health;
+
+/// <summary>
+/// Watches every registered instance: probes it on its own schedule, admits it after its first good probe, tells its gate what the probes say, and probes at once where a request,
+/// or somebody on the bus, casts doubt on it. Takes the place of YARP's monitor, which probes clusters as a whole and starts over with every registration.
+/// </summary>
+internal sealed partial class HealthMonitor : IActiveHealthCheckMonitor, IAsyncDisposable
+{
+    /// <summary>How long an instance that became unhealthy is probed at the fast interval: most come back soon or not at all.</summary>
+    private static readonly TimeSpan HopefulTime = TimeSpan.FromMinutes(1);
+
+    private readonly ServiceRegistry _registry;
+    private readonly SnapshotPublisher _publisher;
+    private readonly EndpointTable _endpoints;
+    private readonly LiveTable _lives;
+    private readonly GateTable _gates;
+    private readonly Prober _prober;
+    private readonly ProbeSchedule _schedule;
+    private readonly YarpHealth _yarp;
+    private readonly EventLog _events;
+    private readonly TimeProvider _time;
+    private readonly ILogger<HealthMonitor> _logger;
+    private readonly ConcurrentDictionary<long, Watch> _watches = new();
+
+    public HealthMonitor(ServiceRegistry registry, SnapshotPublisher publisher, EndpointTable endpoints, LiveTable lives, GateTable gates, GateSurroundings surroundings, Prober prober,
+        ProbeSchedule schedule, YarpHealth yarp, ProbeCounters counters, EventLog events, TimeProvider time, ILogger<HealthMonitor> logger)
+    {
+        (_registry, _publisher, _endpoints, _lives, _gates, _prober, _schedule, _yarp, _events, _time, _logger) =
+            (registry, publisher, endpoints, lives, gates, prober, schedule, yarp, events, time, logger);
+        Counters = counters;
+        publisher.Refreshed = Follow;
+        surroundings.ProbeWanted = gate => Doubt(gate.Live.Epoch);
+    }
+
+    public ProbeCounters Counters { get; }
+
+    /// <summary>Every instance that is watched.</summary>
+    public IEnumerable<Watch> Watches => _watches.Values;
+
+    /// <inheritdoc/>
+    public bool InitialProbeCompleted => _watches.Values.All(w => w.First.Task.IsCompleted);
+
+    /// <inheritdoc/>
+    /// <remarks>YARP asks when it starts; the schedule begins with the first publication, which is later.</remarks>
+    public Task CheckHealthAsync(IEnumerable<ClusterState> clusters) => Task.CompletedTask;
+
+    /// <summary>Completes when every instance that is watched now has been probed once.</summary>
+    public Task FirstRoundAsync() => Task.WhenAll(_watches.Values.Select(w => w.First.Task));
+
+    /// <summary>Probes an instance at once because something cast doubt on it.</summary>
+    public void Doubt(long epoch)
+    {
+        if (!_watches.TryGetValue(epoch, out var watch) || !watch.Settings.Enabled)
+            return;
+        watch.Doubt();
+        _schedule.ProbeNow(epoch);
+    }
+
+    /// <summary>Holds new requests back from an instance that is said to be gone, and probes it at once.</summary>
+    /// <returns>True when the probe passed and requests go there again; false when it failed, or the instance has left.</returns>
+    public async Task<bool> SuspectAsync(Instance instance, CancellationToken cancellation)
+    {
+        if (!_watches.TryGetValue(instance.Epoch, out var watch))
+            return false;
+        watch.Gate.Suspect();
+        if (watch.Settings.Enabled)
+        {
+            var next = watch.NextAsync();
+            Doubt(instance.Epoch);
+            return await next.WaitAsync(cancellation);
+        }
+
+        // Nobody probes it, so nobody would ever take the suspicion back: whether it takes connections decides, once.
+        var result = await _prober.ProbeAsync(watch.Endpoint, watch.Settings with { Type = ProbeType.Tcp }, cancellation);
+        watch.Gate.ProbesEnded();
+        return result.Passed;
+    }
+
+    /// <summary>Completes when an instance has been admitted or a probe of it has failed; probes one at once that was there already and gets nothing.</summary>
+    public async Task SettledAsync(Instance instance, TimeSpan wait, CancellationToken cancellation)
+    {
+        if (!_watches.TryGetValue(instance.Epoch, out var watch))
+            return;
+        var settled = watch.First.Task.IsCompleted ? Renewed(instance) : watch.First.Task;
+        try
+        {
+            await settled.WaitAsync(wait, _time, cancellation);
+        }
+        catch (TimeoutException)
+        {
+            // The caller sees by the document that it is still pending.
+        }
+    }
+
+    /// <summary>An instance has registered again. One that gets nothing now has most likely just come back: it is probed at once.</summary>
+    /// <returns>Completes with that probe, or at once where there is nothing to find out.</returns>
+    public Task Renewed(Instance instance)
+    {
+        if (!_watches.TryGetValue(instance.Epoch, out var watch) || !watch.Settings.Enabled)
+            return Task.CompletedTask;
+        if (watch.Instance.Admitted && watch.Gate.Standing == GateStanding.Usable)
+            return Task.CompletedTask;
+        var next = watch.NextAsync();
+        _schedule.ProbeNow(instance.Epoch);
+        return next;
+    }
+
+    /// <summary>An epoch has left.</summary>
+    public void Forget(long epoch)
+    {
+        if (!_watches.TryRemove(epoch, out var watch))
+            return;
+        _schedule.Remove(epoch);
+        watch.End();
+    }
+
+    /// <summary>Looks for instances that have fallen silent under requests.</summary>
+    public void LookForSilence()
+    {
+        foreach (var (epoch, watch) in _watches)
+        {
+            if (watch.Settings.Enabled && watch.FallsSilent(_time))
+                Doubt(epoch);
+        }
+    }
+
+    public ValueTask DisposeAsync() => _schedule.DisposeAsync();
+
+    /// <summary>Takes over what changed in a service. On the publisher's loop, one service at a time.</summary>
+    private void Follow(Service service)
+    {
+        foreach (var instance in service.Instances)
+        {
+            if (instance.Leaving)
+                Forget(instance.Epoch);
+            else if (!_watches.TryGetValue(instance.Epoch, out var watch))
+                Begin(service, instance);
+            else
+                Update(watch, service, instance);
+        }
+    }
+
+    private void Begin(Service service, Instance instance)
+    {
+        if (!_gates.TryGet(instance.Epoch, out var gate) || !_endpoints.TryGet(instance.Epoch, out var endpoint))
+            return;
+        var watch = new Watch(instance, ProbeSettings.Resolve(service.Settings, instance.HealthCheck), _lives.GetOrAdd(instance.Epoch), gate, endpoint)
+        {
+            ServiceSettings = service.Settings,
+        };
+        _watches[instance.Epoch] = watch;
+        if (watch.Settings.Enabled)
+            Schedule(watch);
+        else
+            Unprobed(watch);
+    }
+
+    private void Update(Watch watch, Service service, Instance instance)
+    {
+        var same = ReferenceEquals(watch.ServiceSettings, service.Settings) && ReferenceEquals(watch.Instance.HealthCheck, instance.HealthCheck);
+        watch.Instance = instance;
+        if (same)
+            return;
+        watch.ServiceSettings = service.Settings;
+        var settings = ProbeSettings.Resolve(service.Settings, instance.HealthCheck);
+        if (settings == watch.Settings)
+            return;
+        var before = watch.Settings;
+        watch.Settings = settings;
+        if (settings.Enabled && !before.Enabled)
+        {
+            Schedule(watch);
+        }
+        else if (!settings.Enabled && before.Enabled)
+        {
+            _schedule.Remove(instance.Epoch);
+            watch.Verdict = new RiseFall();
+            watch.UnhealthySince = null;
+            watch.Gate.ProbesEnded();
+            Unprobed(watch);
+        }
+        else if (settings.Enabled)
+        {
+            // Another path or interval: what the old probes said may no longer hold.
+            _schedule.ProbeNow(instance.Epoch);
+        }
+    }
+
+    private void Schedule(Watch watch) => _schedule.Add(watch.Instance.Epoch, watch.Settings, cancellation => ProbeAsync(watch, cancellation));
+
+    private void Unprobed(Watch watch)
+    {
+        watch.First.TrySetResult();
+        if (!watch.Instance.Admitted)
+            _ = AdmitAsync(watch);
+    }
+
+    /// <summary>One probe and what follows from it.</summary>
+    /// <returns>The time until the next.</returns>
+    private async Task<TimeSpan> ProbeAsync(Watch watch, CancellationToken cancellation)
+    {
+        var settings = watch.Settings;
+        var (waiting, doubted) = watch.Begin();
+        var passed = false;
+        try
+        {
+            var result = await _prober.ProbeAsync(watch.Endpoint, settings, cancellation);
+            passed = result.Passed;
+            if (watch.Ended || !watch.Settings.Enabled)
+                return settings.Interval;
+            Take(watch, settings, result, doubted);
+            if (passed && !watch.Instance.Admitted)
+                await AdmitAsync(watch);
+            return IsSettled(watch) ? settings.Interval : settings.Fast;
+        }
+        finally
+        {
+            watch.First.TrySetResult();
+            foreach (var waiter in waiting)
+                waiter.TrySetResult(passed);
+        }
+    }
+
+    private void Take(Watch watch, ProbeSettings settings, ProbeResult result, bool doubted)
+    {
+        var now = _time.GetUtcNow();
+        Counters.Count(result);
+        watch.Live.LastProbe = (now, result.Passed);
+        var before = watch.Verdict.Status;
+        // Refused to a request and to the probe that asked whether that was chance: it was not.
+        var certain = doubted && result.Failure is not (null or ProbeFailure.Status or ProbeFailure.Body or ProbeFailure.NotServing or ProbeFailure.Protocol);
+        var moved = certain ? watch.Verdict.FailAtOnce() : watch.Verdict.Observe(result.Passed, settings.Rise, settings.Fall);
+        if (moved is { } verdict)
+        {
+            watch.UnhealthySince = verdict == HealthStatus.Unhealthy ? now : null;
+            watch.Gate.Judge(verdict);
+            _yarp.Set(watch.Instance, verdict);
+            _events.Publish(EventKind.HealthChanged, watch.Instance.ServiceName, new Happening
+            {
+                InstanceId = watch.Instance.InstanceId,
+                Epoch = watch.Instance.Epoch,
+                Previous = HealthNames.Of(before),
+                Current = HealthNames.Of(verdict),
+                Reason = ProbeNames.Of(result.Failure),
+            });
+            if (verdict == HealthStatus.Unhealthy)
+                LogUnhealthy(_logger, watch.Instance.InstanceId, watch.Instance.ServiceName, ProbeNames.Of(result.Failure), result.Detail);
+            else
+                LogHealthy(_logger, watch.Instance.InstanceId, watch.Instance.ServiceName, result.Elapsed.TotalMilliseconds);
+        }
+
+        if (result.Passed)
+            watch.Gate.ProbePassed(settings.Rise);
+        else
+            watch.Gate.ProbeFailed();
+    }
+
+    /// <summary>Settled: healthy with a closed circuit, or unhealthy for so long that haste brings nothing.</summary>
+    private bool IsSettled(Watch watch) => watch.Verdict switch
+    {
+        { BetweenStates: true } => false,
+        { Status: HealthStatus.Unhealthy } => watch.Instance.Admitted && _time.GetUtcNow() - watch.UnhealthySince > HopefulTime,
+        _ => !watch.Gate.CircuitOut,
+    };
+
+    private async Task AdmitAsync(Watch watch)
+    {
+        var instance = watch.Instance;
+        try
+        {
+            var result = await _registry.SubmitAsync(new AdmitInstance(instance.ServiceName, instance.Epoch), CancellationToken.None);
+            if (result.Rejection is { } rejection)
+                LogNotAdmitted(_logger, instance.InstanceId, instance.ServiceName, rejection.Detail);
+            else
+                await _publisher.AppliedAsync(result.Revision, CancellationToken.None);
+        }
+        catch (Exception e) when (e is System.Threading.Channels.ChannelClosedException or InvalidOperationException)
+        {
+            // The proxy is stopping, or the revision could not be put in force, which the publisher says and mends.
+        }
+    }
+
+    [LoggerMessage(LogLevel.Warning, "Instance {Instance} of {Service} is unhealthy ({Reason}: {Detail})")]
+    private static partial void LogUnhealthy(ILogger logger, string instance, string service, string reason, string detail);
+
+    [LoggerMessage(LogLevel.Information, "Instance {Instance} of {Service} is healthy (answered in {Milliseconds:0.0} ms)")]
+    private static partial void LogHealthy(ILogger logger, string instance, string service, double milliseconds);
+
+    [LoggerMessage(LogLevel.Warning, "Instance {Instance} of {Service} passed its probe but could not be admitted: {Reason}")]
+    private static partial void LogNotAdmitted(ILogger logger, string instance, string service, string reason);
+}
