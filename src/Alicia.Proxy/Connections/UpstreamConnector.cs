@@ -30,11 +30,35 @@ internal sealed class UpstreamConnector(EndpointTable endpoints, ServiceRegistry
         try
         {
             var stream = await ConnectAnyAsync(slot, time.GetTimestamp(), either.Token);
-            return endpoint.IsTls ? await SecureAsync(endpoint, stream, either.Token) : stream;
+            return endpoint.IsTls ? await SecureAsync(endpoint, stream, endpoint.Protocol == UpstreamProtocol.Http2, either.Token) : stream;
         }
         catch (OperationCanceledException e) when (timeout.IsCancellationRequested)
         {
             throw new UpstreamConnectException(ConnectFailure.TimedOut, $"No connection to {endpoint.Url} within {endpoint.ConnectTimeout}.", e);
+        }
+    }
+
+    /// <summary>
+    /// Opens a connection to this address and to no other, for a probe, which wants to know about this one. Only the caller limits the time, and what comes of it changes
+    /// nothing for requests.
+    /// </summary>
+    /// <param name="slot">Where to.</param>
+    /// <param name="http2">What to agree on where the instance has TLS: HTTP/2 or nothing, or HTTP/1.1.</param>
+    /// <param name="cancellation">Ends the attempt.</param>
+    /// <exception cref="UpstreamConnectException">No connection could be opened.</exception>
+    public async Task<Stream> ConnectOnlyAsync(AddressSlot slot, bool http2, CancellationToken cancellation)
+    {
+        var target = new IPEndPoint(slot.Address, slot.Endpoint.Port);
+        if (!registry.Snapshot.Rules.Allows(target.Address))
+            throw Prohibited(target);
+        try
+        {
+            var stream = await ConnectOneAsync(target, cancellation);
+            return slot.Endpoint.IsTls ? await SecureAsync(slot.Endpoint, stream, http2, cancellation) : stream;
+        }
+        catch (SocketException e)
+        {
+            throw Failed(target, e);
         }
     }
 
@@ -48,7 +72,7 @@ internal sealed class UpstreamConnector(EndpointTable endpoints, ServiceRegistry
             var target = new IPEndPoint(slots[i].Address, endpoint.Port);
             if (!registry.Snapshot.Rules.Allows(target.Address))
             {
-                failure ??= new UpstreamConnectException(ConnectFailure.Prohibited, $"{target.Address} is not inside the networks of Registry:AllowedNetworks.");
+                failure ??= Prohibited(target);
                 continue;
             }
 
@@ -65,8 +89,7 @@ internal sealed class UpstreamConnector(EndpointTable endpoints, ServiceRegistry
             }
             catch (SocketException e)
             {
-                failure = new UpstreamConnectException(
-                    e.SocketErrorCode == SocketError.TimedOut ? ConnectFailure.TimedOut : ConnectFailure.Refused, $"{target}: {e.Message}.", e);
+                failure = Failed(target, e);
             }
             catch (OperationCanceledException e) when (!cancellation.IsCancellationRequested)
             {
@@ -76,6 +99,12 @@ internal sealed class UpstreamConnector(EndpointTable endpoints, ServiceRegistry
 
         throw failure!;
     }
+
+    private static UpstreamConnectException Prohibited(IPEndPoint target) =>
+        new(ConnectFailure.Prohibited, $"{target.Address} is not inside the networks of Registry:AllowedNetworks.");
+
+    private static UpstreamConnectException Failed(IPEndPoint target, SocketException e) =>
+        new(e.SocketErrorCode == SocketError.TimedOut ? ConnectFailure.TimedOut : ConnectFailure.Refused, $"{target}: {e.Message}.", e);
 
     private static async Task<Stream> ConnectOneAsync(IPEndPoint target, CancellationToken cancellation)
     {
@@ -92,7 +121,7 @@ internal sealed class UpstreamConnector(EndpointTable endpoints, ServiceRegistry
         }
     }
 
-    private static async Task<Stream> SecureAsync(UpstreamEndpoint endpoint, Stream stream, CancellationToken cancellation)
+    private static async Task<Stream> SecureAsync(UpstreamEndpoint endpoint, Stream stream, bool http2, CancellationToken cancellation)
     {
         var tls = new SslStream(stream);
         try
@@ -101,7 +130,7 @@ internal sealed class UpstreamConnector(EndpointTable endpoints, ServiceRegistry
                 new SslClientAuthenticationOptions
                 {
                     TargetHost = endpoint.Host,
-                    ApplicationProtocols = [endpoint.Protocol == UpstreamProtocol.Http2 ? SslApplicationProtocol.Http2 : SslApplicationProtocol.Http11],
+                    ApplicationProtocols = [http2 ? SslApplicationProtocol.Http2 : SslApplicationProtocol.Http11],
                 },
                 cancellation);
         }
@@ -119,7 +148,7 @@ internal sealed class UpstreamConnector(EndpointTable endpoints, ServiceRegistry
             throw;
         }
 
-        if (endpoint.Protocol == UpstreamProtocol.Http2 && tls.NegotiatedApplicationProtocol != SslApplicationProtocol.Http2)
+        if (http2 && tls.NegotiatedApplicationProtocol != SslApplicationProtocol.Http2)
         {
             await tls.DisposeAsync();
             throw new UpstreamConnectException(ConnectFailure.TlsProtocol, $"{endpoint.Url} does not speak HTTP/2 over TLS.");

@@ -16,6 +16,7 @@ internal sealed class UpstreamEndpoint
     private AddressSlot[] _slots;
     private AddressSlot[] _turns;
     private int _next;
+    private int _nextProbed;
     private int _slotIds;
     private int _lookingUp;
     private Task? _firstLookUp;
@@ -96,6 +97,16 @@ internal sealed class UpstreamEndpoint
             1 => slots[0],
             _ => slots[(int)((uint)Interlocked.Increment(ref _next) % (uint)slots.Length)],
         };
+    }
+
+    /// <summary>
+    /// The address for the next probe: each in turn, those that requests avoid too. Apart from the requests' turns, which probes must not disturb. Null before the first
+    /// resolution.
+    /// </summary>
+    public AddressSlot? NextProbed()
+    {
+        var slots = Volatile.Read(ref _slots);
+        return slots.Length == 0 ? null : slots[(int)((uint)Interlocked.Increment(ref _nextProbed) % (uint)slots.Length)];
     }
 
     /// <summary>Takes over the result of a look-up. An address that stays keeps its slot, and so its open connections.</summary>
