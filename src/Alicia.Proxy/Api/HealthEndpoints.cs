@@ -1,5 +1,6 @@
 using System.Reflection;
 using Alicia.Proxy.Configuration;
+using Alicia.Proxy.Health;
 using Alicia.Proxy.Security;
 
 namespace Alicia.Proxy.Api;
@@ -21,16 +22,18 @@ internal static class HealthEndpoints
             .WithName("GetLiveness").WithTags("Health").WithSummary("The process answers").Produces(200);
         api.MapMethods("/health/ready", ["GET", "HEAD"], Ready)
             .WithMetadata(new RequiredScope(ApiScopes.None))
-            .WithName("GetReadiness").WithTags("Health").WithSummary("Registry loaded, not shutting down").Produces(200).Refuses(503);
+            .WithName("GetReadiness").WithTags("Health").WithSummary("Registry loaded, instances probed once (or 3 seconds over), not shutting down").Produces(200).Refuses(503);
     }
 
-    private static IResult Health(RegistryAccess access, Readiness readiness)
+    private static IResult Health(RegistryAccess access, Readiness readiness, LeaseBook leases)
     {
         var reasons = new List<string>();
         if (access.Registry.StoreFailing)
             reasons.Add("the registry's store cannot be written");
         if (access.Publisher.Failing)
             reasons.Add("routing does not follow the registry");
+        if (leases.Held > 0)
+            reasons.Add(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{leases.Held} leases that ran out are held: too many at once"));
         if (readiness.ShuttingDown)
             reasons.Add("shutting down");
         var status = readiness.ShuttingDown ? "unhealthy" : reasons.Count > 0 ? "degraded" : "healthy";
@@ -66,7 +69,7 @@ internal sealed class Readiness
 
     public bool ShuttingDown => _shuttingDown;
 
-    /// <summary>The registry is loaded and requests are routed by it.</summary>
+    /// <summary>Requests are routed by the registry, and its instances have been probed or had their time.</summary>
     public void Started() => _started = true;
 
     /// <summary>The process was told to end.</summary>

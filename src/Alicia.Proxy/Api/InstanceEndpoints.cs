@@ -15,7 +15,7 @@ internal static class InstanceEndpoints
             .WithMetadata(new RequiredScope(ApiScopes.Register))
             .WithName("RegisterInstance").WithTags("Instances").WithSummary("Registers an instance, or renews and updates it")
             .WithDescription("Only host and port are required. Repeating is idempotent; the same id at another address is a new instance. "
-                + "When the reply arrives, the registration is durable and requests are routed by it.")
+                + "When the reply arrives, the registration is durable; the instance takes requests from its first good probe on, for which ?wait=10 waits.")
             .Accepts<RegistrationDocument>("application/json").Produces<InstanceDocument>(201).Produces<InstanceDocument>(200).Refuses(400, 409, 413, 415, 503);
         api.MapPost("/services/{service}/{id}/heartbeat", Heartbeat)
             .WithMetadata(new RequiredScope(ApiScopes.Register))
@@ -45,8 +45,7 @@ internal static class InstanceEndpoints
         if (body is null)
             return problem!;
         var request = RequestReaders.Registration(body);
-        // An instance is active at once; there is nothing to wait for yet, but a bad value is a fault all the same.
-        _ = RequestReaders.Wait(context.Request, body.Faults);
+        var wait = RequestReaders.Wait(context.Request, body.Faults);
         if (body.Faults.Any)
         {
             if (!Names.IsService(service))
@@ -60,11 +59,31 @@ internal static class InstanceEndpoints
         if (result.Value is not { } registered)
             return Problems.Of(result.Rejection!);
         access.RenewLease(registered.Instance);
+        if (wait > TimeSpan.Zero)
+        {
+            await access.Health.SettledAsync(registered.Instance, wait, context.RequestAborted);
+            registered = Now(access, registered);
+        }
+        else if (!registered.Created)
+        {
+            _ = access.Health.Renewed(registered.Instance);
+        }
+
         var document = InstanceDocument.Of(registered.Service, registered.Instance, access.Lives, access.Gates);
         if (!registered.Created)
             return Results.Json(document, Wire.Json);
         context.Response.Headers.Location = $"/services/{service}/{Uri.EscapeDataString(registered.Instance.InstanceId)}";
         return Results.Json(document, Wire.Json, statusCode: StatusCodes.Status201Created);
+    }
+
+    /// <summary>The same instance as it is now; as it was, when it has left in the meantime.</summary>
+    private static Registered Now(RegistryAccess access, Registered registered)
+    {
+        if (!access.Registry.Snapshot.TryGet(registered.Service.Name, out var service))
+            return registered;
+        return service.Instances.FirstOrDefault(i => i.Epoch == registered.Instance.Epoch) is { } instance
+            ? registered with { Service = service, Instance = instance }
+            : registered;
     }
 
     private static IResult Heartbeat(string service, string id, RegistryAccess access)

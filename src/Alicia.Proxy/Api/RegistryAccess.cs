@@ -1,5 +1,6 @@
 using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Draining;
+using Alicia.Proxy.Health;
 using Alicia.Proxy.Live;
 using Alicia.Proxy.Registry;
 using Alicia.Proxy.Routing;
@@ -7,7 +8,7 @@ using Alicia.Proxy.Routing;
 namespace Alicia.Proxy.Api;
 
 /// <summary>What the API's endpoints work with. A change made through it is durable and in force on the data plane when it returns.</summary>
-internal sealed class RegistryAccess(ServiceRegistry registry, SnapshotPublisher publisher, Departures departures, LiveTable lives, GateTable gates, ProcessClock clock, TimeProvider time)
+internal sealed class RegistryAccess(ServiceRegistry registry, SnapshotPublisher publisher, Departures departures, LiveTable lives, GateTable gates, HealthMonitor health, ProcessClock clock, TimeProvider time)
 {
     public ServiceRegistry Registry { get; } = registry;
 
@@ -16,6 +17,8 @@ internal sealed class RegistryAccess(ServiceRegistry registry, SnapshotPublisher
     public LiveTable Lives { get; } = lives;
 
     public GateTable Gates { get; } = gates;
+
+    public HealthMonitor Health { get; } = health;
 
     public ProcessClock Clock { get; } = clock;
 

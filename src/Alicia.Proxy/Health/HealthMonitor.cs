@@ -192,7 +192,8 @@ internal sealed partial class HealthMonitor : IActiveHealthCheckMonitor, IAsyncD
         }
         else if (settings.Enabled)
         {
-            // Another path or interval: what the old probes said may no longer hold.
+            _schedule.Change(instance.Epoch, settings);
+            // Another path, say: what the old probes said may no longer hold.
             _schedule.ProbeNow(instance.Epoch);
         }
     }

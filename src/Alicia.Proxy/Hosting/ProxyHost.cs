@@ -7,6 +7,7 @@ using Alicia.Proxy.Connections;
 using Alicia.Proxy.Draining;
 using Alicia.Proxy.Events;
 using Alicia.Proxy.Forwarding;
+using Alicia.Proxy.Health;
 using Alicia.Proxy.Live;
 using Alicia.Proxy.Registry;
 using Alicia.Proxy.Routing;
@@ -26,6 +27,9 @@ internal sealed class StartException(int exitCode, string message) : Exception(m
 /// </summary>
 internal sealed class ProxyHost : IAsyncDisposable
 {
+    /// <summary>How long the first probes may keep the proxy from being ready.</summary>
+    private static readonly TimeSpan FirstRound = TimeSpan.FromSeconds(3);
+
     private readonly IHost _host;
     private readonly Listeners _listeners;
 
@@ -105,6 +109,7 @@ internal sealed class ProxyHost : IAsyncDisposable
             services.AddProxyRouting();
             services.AddForwarding();
             services.AddSingleton<Departures>();
+            services.AddHealth(s => s.GetRequiredService<CurrentConfiguration>().Value.Registry.RemoveAfter);
             services.AddManagement();
             services.AddHostedService(s => new ConfigurationWatcher(loader, s.GetRequiredService<CurrentConfiguration>(), load.Stamps,
                 s.GetRequiredService<ConfigurationInForce>().ApplyWhenWritableAsync, TimeProvider.System, s.GetRequiredService<ILogger<ConfigurationWatcher>>()));
@@ -130,7 +135,12 @@ internal sealed class ProxyHost : IAsyncDisposable
         var publisher = services.GetRequiredService<SnapshotPublisher>();
         var departures = services.GetRequiredService<Departures>();
         publisher.Departing = departures.Begin;
-        publisher.Departed = departures.Forget;
+        var health = services.GetRequiredService<HealthMonitor>();
+        publisher.Departed = instance =>
+        {
+            health.Forget(instance.Epoch);
+            departures.Forget(instance);
+        };
         try
         {
             await registry.LoadAsync(cancellation);
@@ -158,6 +168,13 @@ internal sealed class ProxyHost : IAsyncDisposable
             throw new StartException(ExitCodes.Failure, $"Cannot listen on {string.Join(" or ", _listeners.Bound.Select(b => b.Url))}: {e.Message}.");
         }
 
-        services.GetRequiredService<Readiness>().Started();
+        _ = AnnounceAsync(health.FirstRoundAsync(), services.GetRequiredService<Readiness>(), services.GetRequiredService<TimeProvider>());
+    }
+
+    /// <summary>Ready when every instance has been probed once, or has had its time: until then, requests may still go to those that died while the proxy was away.</summary>
+    private static async Task AnnounceAsync(Task firstRound, Readiness readiness, TimeProvider time)
+    {
+        await Task.WhenAny(firstRound, Task.Delay(FirstRound, time));
+        readiness.Started();
     }
 }

@@ -1,5 +1,6 @@
 using Alicia.Proxy.Admission;
 using Alicia.Proxy.Balancing;
+using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Connections;
 using Alicia.Proxy.Live;
 using Alicia.Proxy.Registry.Settings;
@@ -23,12 +24,12 @@ public class PickBenchmarks
     public void SetUp() => _upstream = Upstreams.State(Policy, Instances);
 
     [Benchmark]
-    public int Pick() => _upstream.Policy.Pick(_upstream.Pool);
+    public int Pick() => _upstream.Policy.Pick(_upstream.Tiers[0].Pool);
 
     [Benchmark]
     public int AdmitAndRelease()
     {
-        var result = InstanceAdmission.TryAdmit(_upstream, out var member);
+        var result = InstanceAdmission.TryAdmit(_upstream, out var member, out _);
         member.Live.Release();
         return (int)result;
     }
@@ -49,7 +50,7 @@ public class FullPoolBenchmarks
     public void SetUp()
     {
         _upstream = Upstreams.State(Policy, Instances);
-        foreach (var live in _upstream.Pool.Lives)
+        foreach (var live in _upstream.Tiers[0].Pool.Lives)
         {
             live.MaxConnections = 1;
             if (!live.TryReserve())
@@ -58,7 +59,7 @@ public class FullPoolBenchmarks
     }
 
     [Benchmark]
-    public int RefuseWhenFull() => (int)InstanceAdmission.TryAdmit(_upstream, out _);
+    public int RefuseWhenFull() => (int)InstanceAdmission.TryAdmit(_upstream, out _, out _);
 }
 
 /// <summary>Services as the publisher would build them.</summary>
@@ -69,10 +70,11 @@ internal static class Upstreams
 
     public static UpstreamState State(string policy, int instances)
     {
-        var members = Enumerable.Range(0, instances).Select(i => new PoolMember(
-            new InstanceLive(i + 1) { MaxConnections = 100, Weight = Weight(i) }, UpstreamEndpoint.None, new DestinationState(DestinationIds.Of(i + 1))));
+        var members = Enumerable.Range(0, instances).Select(i => Member(new InstanceLive(i + 1) { MaxConnections = 100, Weight = Weight(i) }));
         // The chance of production, not a seeded one: what it costs is part of the figure.
         BalancingPolicy[] policies = [new RoundRobin(), new LeastConnections(), new WeightedRoundRobin(), new WeightedRandom(Random.Shared)];
         return new UpstreamState(new Pool(members), policies.Single(p => p.Name == policy), ServiceSettings.BuiltIn);
     }
+
+    private static PoolMember Member(InstanceLive live) => new(live, UpstreamEndpoint.None, new DestinationState(DestinationIds.Of(live.Epoch)), InstanceGate.Detached(live));
 }

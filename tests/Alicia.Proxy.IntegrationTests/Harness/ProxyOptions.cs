@@ -13,6 +13,12 @@ internal sealed record ProxyOptions
     /// rewrite.</summary>
     public IReadOnlyList<string> Arguments { get; init; } = [];
 
+    /// <summary>
+    /// True: instances are probed, as in the field, and get nothing before they have answered. Off, because most tests are about something else, and many about
+    /// instances that answer nothing.
+    /// </summary>
+    public bool Probes { get; init; }
+
     /// <summary>Added to this process's environment; a null value removes.</summary>
     public IReadOnlyDictionary<string, string?> Environment { get; init; } = new Dictionary<string, string?>();
 

@@ -1,4 +1,5 @@
 using Alicia.Proxy.Balancing;
+using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Connections;
 using Alicia.Proxy.Live;
 using Yarp.ReverseProxy.Model;
@@ -8,8 +9,11 @@ namespace Alicia.Proxy.UnitTests.Balancing;
 /// <summary>Pool members and pools for the balancing and admission tests, and the counts that come of them.</summary>
 internal static class Pools
 {
-    public static PoolMember Member(long epoch, int weight = 1, int cap = 1_000_000) =>
-        new(new InstanceLive(epoch) { Weight = weight, MaxConnections = cap }, UpstreamEndpoint.None, new DestinationState(DestinationIds.Of(epoch)));
+    public static PoolMember Member(long epoch, int weight = 1, int cap = 1_000_000)
+    {
+        var live = new InstanceLive(epoch) { Weight = weight, MaxConnections = cap };
+        return new PoolMember(live, UpstreamEndpoint.None, new DestinationState(DestinationIds.Of(epoch)), InstanceGate.Detached(live));
+    }
 
     /// <summary>One member for each weight, with epochs from 1.</summary>
     public static PoolMember[] Members(params int[] weights) => [.. weights.Select((weight, i) => Member(i + 1, weight))];

@@ -23,7 +23,7 @@ public sealed class DeparturesTests : IAsyncLifetime
     public DeparturesTests()
     {
         _registry = new ServiceRegistry(new MemoryRegistryStore(), _time, NullLogger<ServiceRegistry>.Instance);
-        _departures = new Departures(_registry, _lives, _endpoints, _time, NullLogger<Departures>.Instance);
+        _departures = new Departures(_registry, _lives, _endpoints, new Alicia.Proxy.Circuit.GateTable(), _time, NullLogger<Departures>.Instance);
     }
 
     public async Task InitializeAsync()

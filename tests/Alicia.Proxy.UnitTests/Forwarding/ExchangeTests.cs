@@ -76,7 +76,7 @@ public sealed class ExchangeTests
         response.Headers.TryAddWithoutValidation("X-Kept", ["a", "b"]);
 
         (await exchange.TransformResponseAsync(_context, response, default)).Should().BeTrue();
-        exchange.Fail();
+        exchange.Failed(null);
 
         _member.Live.ResponseTime.Should().BeApproximately(2, 1e-6);
         (_member.Live.FailedRequests, _upstream.Live.FailedRequests).Should().Be((1, 1));

@@ -34,9 +34,22 @@ public sealed class ApplyConfigurationTests
         (after.Find("a")!.Epoch, after.Find("a")!.Weight, after.Find("a")!.OperatorDrain).Should().Be((before.Find("a")!.Epoch, 9, true));
         after.Find("b")!.Epoch.Should().BeGreaterThan(before.Find("c")!.Epoch);
         after.Find("c").Should().Match<Instance>(i => i.Leaving && i.Epoch == before.Find("c")!.Epoch);
-        after.Find("d")!.InRotation.Should().BeTrue();
+        (after.Find("b")!.State, after.Find("d")!.State).Should().Be((InstanceState.Pending, InstanceState.Pending), "newcomers prove themselves first");
         after.Revision.Should().Be(before.Revision, "instances do not move it");
         after.Instances.Select(i => i.Epoch).Should().OnlyHaveUniqueItems();
+    }
+
+    [Fact]
+    public void What_configuration_names_at_start_serves_at_once_and_what_a_reload_adds_proves_itself_first()
+    {
+        var loaded = RegistrySnapshot.Of(5, RegistryRules.BeforeConfiguration, []);
+        var draft = new RegistryDraft(loaded, Start);
+        Configure(Static("tts", Request("a"))).Apply(draft).Rejection.Should().BeNull();
+        draft.Find("tts")!.Find("a")!.State.Should().Be(InstanceState.Active);
+
+        Configure(Static("tts", Request("a"), Request("b"))).Apply(draft).Rejection.Should().BeNull();
+
+        draft.Find("tts")!.Instances.Select(i => i.State).Should().Equal(InstanceState.Active, InstanceState.Pending);
     }
 
     [Fact]

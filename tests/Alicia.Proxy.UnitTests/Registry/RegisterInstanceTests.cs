@@ -32,7 +32,7 @@ public sealed class RegisterInstanceTests
         registered.Created.Should().BeTrue();
         var instance = _registry.Instance("tts", "a");
         (instance.Host, instance.Port, instance.Scheme, instance.Protocol, instance.Weight, instance.MaxConnections, instance.State, instance.RegisteredAt)
-            .Should().Be(("10.0.0.5", 8003, "http", UpstreamProtocol.Http1, 3, null, InstanceState.Active, Start));
+            .Should().Be(("10.0.0.5", 8003, "http", UpstreamProtocol.Http1, 3, null, InstanceState.Pending, Start));
         _registry.Draft.Changes.Should().HaveCount(2);
         _registry.Draft.Changes[0].Should().BeOfType<StoreChange.PutService>();
         _registry.Draft.Changes[1].Should().BeOfType<StoreChange.PutInstance>().Which.Instance.Should().Be(instance);
@@ -112,13 +112,52 @@ public sealed class RegisterInstanceTests
 
         after.Created.Should().BeTrue();
         after.Instance.Epoch.Should().BeGreaterThan(before.Epoch);
-        after.Instance.InRotation.Should().BeTrue();
+        after.Instance.State.Should().Be(InstanceState.Pending);
+    }
+
+    [Fact]
+    public void Admission_is_stored_once_and_only_for_the_epoch_that_passed()
+    {
+        var pending = _registry.Do(Register("tts")).Instance;
+        _registry.Do(new AdmitInstance("tts", pending.Epoch + 1)).Should().BeFalse();
+        _registry.Instance("tts", "a").State.Should().Be(InstanceState.Pending);
+
+        _registry.Do(new AdmitInstance("tts", pending.Epoch)).Should().BeTrue();
+
+        _registry.Instance("tts", "a").State.Should().Be(InstanceState.Active);
+        _registry.Draft.Changes[^1].Should().BeOfType<StoreChange.PutInstance>().Which.Instance.Admitted.Should().BeTrue();
+        _registry.Do(new AdmitInstance("tts", pending.Epoch)).Should().BeFalse("it is in already");
+        _registry.Do(Register("tts")).Instance.Admitted.Should().BeTrue("repeating a registration changes nothing");
+    }
+
+    [Fact]
+    public void What_is_not_probed_is_active_at_once()
+    {
+        _registry.Do(Register("tts", Request("own") with { HealthCheck = Settings(SettingKeys.HealthCheckEnabled, false) })).Instance.State.Should().Be(InstanceState.Active);
+        _registry.Do(PatchSettings("tts", Settings(SettingKeys.HealthCheckEnabled, false)));
+        _registry.Do(Register("tts", "b")).Instance.State.Should().Be(InstanceState.Active);
+        _registry.Do(Register("tts", Request("c") with { HealthCheck = Settings(SettingKeys.HealthCheckEnabled, true) })).Instance.State.Should().Be(InstanceState.Pending);
+    }
+
+    [Theory]
+    [InlineData(-1, false)]
+    [InlineData(0, true)]
+    [InlineData(100, true)]
+    [InlineData(101, false)]
+    public void A_priority_is_a_number_from_0_to_100(int priority, bool valid)
+    {
+        var result = new RegisterInstance("tts", Request() with { Priority = priority }, RegistrationSource.Api).Apply(_registry.Draft);
+        (result.Rejection is null).Should().Be(valid);
+        if (!valid)
+            result.Rejection!.Errors!.Keys.Should().Equal("priority");
+        else
+            result.Value!.Instance.Priority.Should().Be(priority);
     }
 
     [Fact]
     public void An_operators_weight_and_drain_stay_and_a_null_weight_gives_the_registered_one_back()
     {
-        _registry.Do(Register("tts", Request() with { Weight = 3 }));
+        _registry.Do(new AdmitInstance("tts", _registry.Do(Register("tts", Request() with { Weight = 3 })).Instance.Epoch));
         _registry.Do(Patch("tts", "a", weight: Given<int?>(50), state: Given("draining")));
 
         var again = _registry.Do(Register("tts", Request() with { Weight = 4 }));

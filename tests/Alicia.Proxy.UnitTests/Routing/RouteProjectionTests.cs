@@ -27,7 +27,10 @@ public sealed class RouteProjectionTests
     {
         var a = _registry.Do(Register("tts", "a")).Instance.Epoch;
         var b = _registry.Do(Register("tts", Request("b", "fd00::1", 443) with { Scheme = "https" })).Instance.Epoch;
-        _registry.Do(Register("tts", "draining"));
+        Admit(a);
+        Admit(b);
+        _registry.Do(Register("tts", "pending"));
+        Admit(_registry.Do(Register("tts", "draining")).Instance.Epoch);
         _registry.Do(Register("tts", "leaving"));
         _registry.Do(Patch("tts", "draining", state: Given("draining")));
         _registry.Do(new RemoveInstance("tts", "leaving"));
@@ -42,7 +45,7 @@ public sealed class RouteProjectionTests
     [Fact]
     public void Nothing_that_changes_often_is_in_a_cluster()
     {
-        _registry.Do(Register("tts"));
+        Admit(_registry.Do(Register("tts")).Instance.Epoch);
         var before = Cluster();
 
         _registry.Do(Patch("tts", "a", weight: Given<int?>(50), cap: Given<int?>(3)));
@@ -50,9 +53,13 @@ public sealed class RouteProjectionTests
         _registry.Do(PatchSettings("tts", Settings(SettingKeys.Algorithm, "random").With(SettingKeys.MaxConnections, 7).With(SettingKeys.HealthCheckPath, "/up")));
 
         Cluster().Should().Be(before);
-        _registry.Do(Register("tts", "b"));
+        var b = _registry.Do(Register("tts", "b")).Instance.Epoch;
+        Cluster().Should().Be(before, "it has not passed a probe");
+        Admit(b);
         Cluster().Should().NotBe(before);
     }
+
+    private void Admit(long epoch) => _registry.Do(new AdmitInstance("tts", epoch));
 
     [Fact]
     public void Declared_routes_come_before_the_catch_all_and_carry_what_matches()
