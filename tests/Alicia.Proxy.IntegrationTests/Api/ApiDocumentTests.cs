@@ -42,7 +42,7 @@ public sealed partial class ApiDocumentTests(RunningProxy running) : IClassFixtu
         var schema = (await Registry.GetJsonAsync("/openapi/v1.json")).GetProperty("components").GetProperty("schemas").GetProperty("RegistrationDocument");
         string[] documented = [.. schema.GetProperty("properties").EnumerateObject().Select(p => p.Name)];
         documented.Should().BeEquivalentTo(
-            "instance_id", "host", "port", "scheme", "weight", "max_connections", "ttl_seconds", "protocol", "health_check", "metadata");
+            "instance_id", "host", "port", "scheme", "weight", "max_connections", "ttl_seconds", "priority", "protocol", "health_check", "metadata");
         schema.GetProperty("required").EnumerateArray().Select(r => r.GetString()).Should().BeEquivalentTo("host", "port");
         schema.GetProperty("properties").GetProperty("port").GetProperty("type").GetString().Should().Be("integer");
 

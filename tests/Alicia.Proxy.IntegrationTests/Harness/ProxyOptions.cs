@@ -14,10 +14,10 @@ internal sealed record ProxyOptions
     public IReadOnlyList<string> Arguments { get; init; } = [];
 
     /// <summary>
-    /// True: instances are probed, as in the field, and get nothing before they have answered. Off, because most tests are about something else, and many about
-    /// instances that answer nothing.
+    /// True: instances are probed and their circuits open, as in the field. Off, because most tests are about something else, and many about instances that do nothing but
+    /// fail.
     /// </summary>
-    public bool Probes { get; init; }
+    public bool Guards { get; init; }
 
     /// <summary>Added to this process's environment; a null value removes.</summary>
     public IReadOnlyDictionary<string, string?> Environment { get; init; } = new Dictionary<string, string?>();

@@ -133,7 +133,7 @@ internal sealed class ProxyProcess : IAsyncDisposable
             $"--Listen:Proxy={_listen}",
             $"--Listen:Management={_listenManagement}",
             $"--Registry:Path={RegistryPath}",
-            .. _options.Probes ? Array.Empty<string>() : ["--Defaults:HealthCheck:Enabled=false"],
+            .. _options.Guards ? Array.Empty<string>() : ["--Defaults:HealthCheck:Enabled=false", "--Defaults:CircuitBreaker:FailureThreshold=10000"],
             .. _options.ConfigJson is null ? Array.Empty<string>() : ["--config", ConfigPath],
             .. _options.Arguments,
         ];
