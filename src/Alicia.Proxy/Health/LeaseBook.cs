@@ -52,7 +52,8 @@ internal sealed class LeaseBook
             _expired.Dequeue();
         // Those that went within the minute were live leases when it began.
         var atStart = leases + _expired.Count;
-        var allowed = atStart < GuardFrom ? int.MaxValue : Math.Max(3, atStart * 15 / 100);
+        // Once it holds it goes on holding, though those that went have left fewer than it looks from.
+        var allowed = atStart < GuardFrom && !_holding ? int.MaxValue : Math.Max(3, atStart * 15 / 100);
         var wanted = _expired.Count + overdue.Count;
         var quota = wanted <= allowed ? overdue.Count : _holding ? 0 : Math.Max(0, allowed - _expired.Count);
         _holding = wanted > allowed;

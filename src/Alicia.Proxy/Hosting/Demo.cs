@@ -75,7 +75,7 @@ internal static class Demo
         {
             var url = new Uri(instances[i].Services.GetRequiredService<Microsoft.AspNetCore.Hosting.Server.IServer>().Features
                 .Get<Microsoft.AspNetCore.Hosting.Server.Features.IServerAddressesFeature>()!.Addresses.Single());
-            var answer = await api.PostAsJsonAsync($"/services/{Service}/register", new { instance_id = $"demo-{i + 1}", host = url.Host, port = url.Port }, cancellation);
+            var answer = await api.PostAsJsonAsync($"/services/{Service}/register?wait=10", new { instance_id = $"demo-{i + 1}", host = url.Host, port = url.Port }, cancellation);
             if (!answer.IsSuccessStatusCode)
                 throw new StartException(ExitCodes.Failure, $"The demo could not register: {await answer.Content.ReadAsStringAsync(cancellation)}");
         }

@@ -54,7 +54,7 @@ internal sealed class ProxyProcess : IAsyncDisposable
         var started = Stopwatch.GetTimestamp();
         var process = ChildProcess.Start(
             Programs.Dotnet,
-            [.. program, "--Listen:Proxy=http://127.0.0.1:0", "--Listen:Management=http://127.0.0.1:0", $"--Registry:Path={Path.Combine(directory, "registry.db")}",
+            [.. program, "--Listen:Proxy=http://127.0.0.1:0", "--Defaults:HealthCheck:Enabled=false", "--Listen:Management=http://127.0.0.1:0", $"--Registry:Path={Path.Combine(directory, "registry.db")}",
                 .. settings.Select(s => "--" + s)],
             WithoutOwn(environment),
             directory);
