@@ -17,7 +17,7 @@ internal static class PickRun
     private const double AimNanoseconds = 100;
 
     private static readonly Type[] _benchmarks =
-        [typeof(PickBenchmarks), typeof(FullPoolBenchmarks), typeof(ReservationBenchmarks), typeof(RoutingBenchmarks), typeof(ScheduleBenchmarks)];
+        [typeof(PickBenchmarks), typeof(FullPoolBenchmarks), typeof(ReservationBenchmarks), typeof(RoutingBenchmarks), typeof(ScheduleBenchmarks), typeof(GateBenchmarks)];
 
     public static async Task<int> RunAsync(string[] args)
     {
