@@ -13,7 +13,7 @@ public sealed class ReadmeWalkTests
     {
         await using var first = await FileServer.StartAsync("first");
         await using var second = await FileServer.StartAsync("second");
-        await using var proxy = await ProxyProcess.StartAsync();
+        await using var proxy = await ProxyProcess.StartAsync(new ProxyOptions { Guards = true });
 
         (await RegisterAsync(proxy, "web-1", first.Port)).Should().Be("201");
         (await RegisterAsync(proxy, "web-2", second.Port)).Should().Be("201");
@@ -37,7 +37,7 @@ public sealed class ReadmeWalkTests
 
     private static async Task<string> RegisterAsync(ProxyProcess proxy, string id, int port) => (await CurlAsync(
         "--header", "Content-Type: application/json", "--data", $$"""{"instance_id": "{{id}}", "host": "127.0.0.1", "port": {{port}}}""",
-        "--output", "/dev/null", "--write-out", "%{http_code}", new Uri(proxy.ManagementAddress, "/services/web/register").ToString())).Single();
+        "--output", "/dev/null", "--write-out", "%{http_code}", new Uri(proxy.ManagementAddress, "/services/web/register?wait=10").ToString())).Single();
 
     /// <summary>Asks for the same file so many times, each time with a new connection.</summary>
     private static async Task<List<string>> AskAsync(ProxyProcess proxy, int count)
