@@ -21,6 +21,9 @@ internal sealed partial class ProbeSchedule : IAsyncDisposable
     /// <summary>The shortest time from probe to probe, which is also the shortest that the settings allow.</summary>
     private static readonly TimeSpan Shortest = TimeSpan.FromMilliseconds(10);
 
+    /// <summary>Between the moments at which probes begin, as far as their intervals allow: 16 at once at 5,000 instances every 30 s.</summary>
+    private static readonly TimeSpan LongestStep = TimeSpan.FromMilliseconds(100);
+
     /// <summary>How long disposal waits for probes that were told to end.</summary>
     private static readonly TimeSpan EndsWithin = TimeSpan.FromSeconds(1);
 
@@ -244,7 +247,7 @@ internal sealed partial class ProbeSchedule : IAsyncDisposable
             if (_entries.TryGetValue(done.Epoch, out var current) && current == done)
             {
                 if (!done.Urgent)
-                    done.Due = done.StartedAt + Wait_NeedsLock(done);
+                    done.Due = Together(done.StartedAt + Wait_NeedsLock(done), done.Delay);
                 _waiting.Add(done);
             }
 
@@ -264,6 +267,15 @@ internal sealed partial class ProbeSchedule : IAsyncDisposable
         }
 
         return entry.Delay * (1 - Jitter + (2 * Jitter * _random.NextDouble()));
+    }
+
+    /// <summary>
+    /// Moves a turn to a moment that it shares with others, at most a twentieth of its time later. Waking up for each probe alone costs several times as much as the probe.
+    /// </summary>
+    private static TimeSpan Together(TimeSpan due, TimeSpan delay)
+    {
+        var step = Math.Min(delay.Ticks / 20, LongestStep.Ticks);
+        return TimeSpan.FromTicks((due.Ticks + step - 1) / step * step);
     }
 
     private ScheduledInstance? TakeDue_NeedsLock()
