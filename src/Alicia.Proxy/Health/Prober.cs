@@ -51,7 +51,7 @@ internal sealed class Prober(UpstreamConnector connector, NameResolver resolver,
         }
         catch (UpstreamConnectException e)
         {
-            return ProbeResult.Fail(KindOf(e.Failure), e.Message);
+            return ProbeResult.Fail(KindOf(e), e.Message);
         }
         catch (Exception e) when (timeout.IsCancellationRequested && (e is OperationCanceledException or HttpRequestException or IOException or SocketException))
         {
@@ -74,8 +74,10 @@ internal sealed class Prober(UpstreamConnector connector, NameResolver resolver,
                 : throw new IOException("The instance would not have the request on the first connection.")));
     }
 
-    private static ProbeFailure KindOf(ConnectFailure failure) => failure switch
+    private static ProbeFailure KindOf(UpstreamConnectException e) => e.Failure switch
     {
+        // Accepted, and reset before this side had looked: somebody does listen.
+        ConnectFailure.Refused when e.InnerException is SocketException { SocketErrorCode: SocketError.ConnectionReset } => ProbeFailure.Reset,
         ConnectFailure.DnsError or ConnectFailure.DnsTimeout => ProbeFailure.Dns,
         ConnectFailure.Prohibited => ProbeFailure.Prohibited,
         ConnectFailure.TlsProtocol or ConnectFailure.TlsCertificate => ProbeFailure.Tls,
