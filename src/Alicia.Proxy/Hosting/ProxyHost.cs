@@ -140,6 +140,8 @@ internal sealed class ProxyHost : IAsyncDisposable
         var faults = await services.GetRequiredService<ConfigurationInForce>().ApplyAsync(configuration, cancellation);
         if (faults.Count > 0)
             throw new StartException(registry.StoreFailing ? ExitCodes.Store : ExitCodes.Configuration, string.Join('\n', faults));
+        // What was there at the start is no news; nobody can have followed before the listeners open.
+        services.GetRequiredService<RegistryEvents>().Begin();
         try
         {
             await _host.StartAsync(cancellation);

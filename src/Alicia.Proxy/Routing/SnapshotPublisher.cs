@@ -40,7 +40,7 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
         EndpointTable endpoints, PolicyCatalog policies, TimeProvider time, ILogger<SnapshotPublisher> logger)
     {
         (_registry, _provider, _services, _lives, _endpoints, _policies, _time, _logger) = (registry, provider, services, lives, endpoints, policies, time, logger);
-        registry.Published = _ => _signal.Writer.TryWrite(true);
+        registry.Published += (_, _) => _signal.Writer.TryWrite(true);
     }
 
     /// <summary>How long a failed publication waits before it is tried again.</summary>
