@@ -8,7 +8,7 @@ namespace Alicia.Proxy.Api;
 /// Everyone who follows the events over HTTP: how many there may be, and how each of them ends. Nobody stays for longer than it reads, and nobody holds up the
 /// end of the process.
 /// </summary>
-internal sealed partial class EventStreams(EventLog log, TimeProvider time, IHostApplicationLifetime lifetime, ILogger<EventStreams> logger)
+internal sealed partial class EventStreams(EventLog log, TimeProvider time, ILogger<EventStreams> logger)
 {
     /// <summary>Followers at once; each costs a connection and at most a queue of the log.</summary>
     public const int Limit = 256;
@@ -16,6 +16,7 @@ internal sealed partial class EventStreams(EventLog log, TimeProvider time, IHos
     /// <summary>How long a follower may take, at the end of the process, to fetch what was sent last.</summary>
     public static readonly TimeSpan LastReading = TimeSpan.FromSeconds(1);
 
+    private readonly CancellationTokenSource _stopping = new();
     private int _open;
 
     /// <summary>Who follows now.</summary>
@@ -28,7 +29,7 @@ internal sealed partial class EventStreams(EventLog log, TimeProvider time, IHos
     /// <returns>False when nothing was sent, because there are too many or the process stops.</returns>
     public async Task<bool> ServeAsync(HttpContext context, long? after, Func<string, bool> shows)
     {
-        var stopping = lifetime.ApplicationStopping;
+        var stopping = _stopping.Token;
         try
         {
             if (Interlocked.Increment(ref _open) > Limit || stopping.IsCancellationRequested)
@@ -52,6 +53,9 @@ internal sealed partial class EventStreams(EventLog log, TimeProvider time, IHos
             Interlocked.Decrement(ref _open);
         }
     }
+
+    /// <summary>Ends every stream and takes no more: the process is about to close its connections.</summary>
+    public void End() => _stopping.Cancel();
 
     public static void SetHead(HttpResponse response)
     {

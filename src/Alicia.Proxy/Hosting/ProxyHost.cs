@@ -75,6 +75,8 @@ internal sealed class ProxyHost : IAsyncDisposable
             }
         }
 
+        // They would never finish by themselves.
+        _host.Services.GetRequiredService<EventStreams>().End();
         using var finish = CancellationTokenSource.CreateLinkedTokenSource(hurry.IsCancellationRequested ? abandon : hurry);
         finish.CancelAfter(shutdown.Timeout);
         await _host.StopAsync(finish.Token);

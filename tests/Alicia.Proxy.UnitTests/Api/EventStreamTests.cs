@@ -4,7 +4,6 @@ using Alicia.Proxy.Api;
 using Alicia.Proxy.Events;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
-using Microsoft.Extensions.Hosting.Internal;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 
@@ -14,14 +13,13 @@ namespace Alicia.Proxy.UnitTests.Api;
 public sealed class EventStreamTests
 {
     private readonly FakeTimeProvider _time = new();
-    private readonly ApplicationLifetime _lifetime = new(NullLogger<ApplicationLifetime>.Instance);
     private readonly EventLog _log;
     private readonly EventStreams _streams;
 
     public EventStreamTests()
     {
         _log = new EventLog(_time);
-        _streams = new EventStreams(_log, _time, _lifetime, NullLogger<EventStreams>.Instance);
+        _streams = new EventStreams(_log, _time, NullLogger<EventStreams>.Instance);
     }
 
     [Fact]
@@ -162,7 +160,7 @@ public sealed class EventStreamTests
             _log.Publish(EventKind.ServiceChanged, "tts");
         await stuck.UntilFullAsync();
 
-        _lifetime.StopApplication();
+        _streams.End();
 
         await Within(Task.WhenAll(serving));
         reader.Context.RequestAborted.IsCancellationRequested.Should().BeFalse();
