@@ -8,7 +8,7 @@ internal static partial class ManagementPlane
 {
     public static IServiceCollection AddManagement(this IServiceCollection services)
     {
-        services.AddSingleton<ManagementGuard>().AddSingleton<RegistryAccess>().AddSingleton<Readiness>();
+        services.AddSingleton<ManagementGuard>().AddSingleton<RegistryAccess>().AddSingleton<Readiness>().AddSingleton<EventStreams>();
         services.ConfigureHttpJsonOptions(options =>
         {
             options.SerializerOptions.PropertyNamingPolicy = Wire.Json.PropertyNamingPolicy;
@@ -44,6 +44,7 @@ internal static partial class ManagementPlane
             endpoints.MapServices();
             endpoints.MapBalance();
             endpoints.MapStats();
+            endpoints.MapEvents();
             endpoints.MapHealth();
             endpoints.MapProxyOpenApi();
         });

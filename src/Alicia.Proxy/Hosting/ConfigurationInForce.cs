@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using Alicia.Proxy.Configuration;
 using Alicia.Proxy.Forwarding;
+using Alicia.Proxy.Events;
 using Alicia.Proxy.Registry;
 using Alicia.Proxy.Registry.Changes;
 using Alicia.Proxy.Registry.Validation;
@@ -111,6 +112,6 @@ internal static class StoreServices
             services.AddSingleton<IRegistryStore, MemoryRegistryStore>();
         else
             services.AddSingleton<IRegistryStore>(s => new SqliteRegistryStore(configuration.Path, s.GetRequiredService<ILogger<SqliteRegistryStore>>()));
-        return services.AddSingleton<ServiceRegistry>().AddSingleton<ConfigurationInForce>();
+        return services.AddSingleton<ServiceRegistry>().AddSingleton<ConfigurationInForce>().AddSingleton<EventLog>().AddSingleton<RegistryEvents>();
     }
 }

@@ -81,6 +81,8 @@ internal sealed class ProxyHost : IAsyncDisposable
             }
         }
 
+        // They would never finish by themselves.
+        _host.Services.GetRequiredService<EventStreams>().End();
         using var finish = CancellationTokenSource.CreateLinkedTokenSource(hurry.IsCancellationRequested ? abandon : hurry);
         finish.CancelAfter(shutdown.Timeout);
         await _host.StopAsync(finish.Token);
@@ -153,6 +155,8 @@ internal sealed class ProxyHost : IAsyncDisposable
         var faults = await services.GetRequiredService<ConfigurationInForce>().ApplyAsync(configuration, cancellation);
         if (faults.Count > 0)
             throw new StartException(registry.StoreFailing ? ExitCodes.Store : ExitCodes.Configuration, string.Join('\n', faults));
+        // What was there at the start is no news; nobody can have followed before the listeners open.
+        services.GetRequiredService<RegistryEvents>().Begin();
         try
         {
             await _host.StartAsync(cancellation);
