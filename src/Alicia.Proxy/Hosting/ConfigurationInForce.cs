@@ -1,7 +1,7 @@
 using System.Text.RegularExpressions;
 using Alicia.Proxy.Configuration;
-using Alicia.Proxy.Forwarding;
 using Alicia.Proxy.Events;
+using Alicia.Proxy.Forwarding;
 using Alicia.Proxy.Registry;
 using Alicia.Proxy.Registry.Changes;
 using Alicia.Proxy.Registry.Validation;

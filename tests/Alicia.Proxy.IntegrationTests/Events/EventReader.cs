@@ -24,9 +24,12 @@ internal sealed class EventReader : IAsyncDisposable
     /// <param name="query">With its question mark.</param>
     /// <param name="after">Sent as <c>Last-Event-ID</c>.</param>
     /// <param name="key">API key.</param>
-    public static async Task<EventReader> OpenAsync(HttpClient api, string query = "", long? after = null, string? key = null)
+    public static async Task<EventReader> OpenAsync(HttpClient api, string query = "", long? after = null, string? key = null) =>
+        await OfAsync(await SendAsync(api, query, after?.ToString(CultureInfo.InvariantCulture), key));
+
+    /// <summary>Reads an answer, which must be a stream of events.</summary>
+    public static async Task<EventReader> OfAsync(HttpResponseMessage answer)
     {
-        var answer = await SendAsync(api, query, after?.ToString(CultureInfo.InvariantCulture), key);
         ((int)answer.StatusCode).Should().Be(200);
         answer.Content.Headers.ContentType!.MediaType.Should().Be("text/event-stream");
         return new EventReader(answer, await answer.Content.ReadAsStreamAsync());
