@@ -103,7 +103,7 @@ internal sealed class ProxyHost : IAsyncDisposable
             services.AddSingleton(new CurrentConfiguration(configuration));
             services.AddProxyLogging(configuration.Logging);
             services.AddSingleton<LiveTable>().AddSingleton<ProcessClock>().AddHostedService<RecentWindowTicker>();
-            services.AddSingleton<EventLog>().AddSingleton<GateSurroundings>().AddSingleton<GateTable>();
+            services.AddSingleton<GateSurroundings>().AddSingleton<GateTable>();
             services.AddRegistry(configuration.Registry);
             services.AddUpstreamConnections();
             services.AddBalancing();

@@ -103,7 +103,7 @@ internal sealed class RegistryEvents(ServiceRegistry registry, EventLog log)
 
     /// <summary>True when the two differ in anything but what <see cref="Instance.State"/> is made of. A new object alone is no change.</summary>
     private static bool OtherwiseChanged(Instance before, Instance after) =>
-        before != after with { OperatorDrain = before.OperatorDrain, Leaving = before.Leaving, Metadata = before.Metadata }
+        before != after with { OperatorDrain = before.OperatorDrain, Leaving = before.Leaving, Admitted = before.Admitted, DepartureReason = before.DepartureReason, Metadata = before.Metadata }
         // A dictionary equals only itself.
         || (!ReferenceEquals(before.Metadata, after.Metadata) && !before.Metadata.SequenceEqual(after.Metadata));
 
@@ -111,7 +111,9 @@ internal sealed class RegistryEvents(ServiceRegistry registry, EventLog log)
     private static string? ReasonOf(Instance before, Instance after)
     {
         if (after.Leaving)
-            return after.Source == RegistrationSource.Config ? "configuration" : "deregistered";
+            return after.Source == RegistrationSource.Config ? "configuration" : DepartureReasons.Of(after.DepartureReason);
+        if (before.Admitted != after.Admitted)
+            return "admitted";
         return before.OperatorDrain != after.OperatorDrain ? "operator" : null;
     }
 }
