@@ -5,7 +5,6 @@ using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Configuration;
 using Alicia.Proxy.Connections;
 using Alicia.Proxy.Draining;
-using Alicia.Proxy.Events;
 using Alicia.Proxy.Forwarding;
 using Alicia.Proxy.Health;
 using Alicia.Proxy.Live;

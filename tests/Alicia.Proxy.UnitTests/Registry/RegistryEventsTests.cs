@@ -33,7 +33,7 @@ public sealed class RegistryEventsTests : IAsyncLifetime
         var registered = await DoAsync(Register("tts"));
 
         var events = Taken();
-        events.Select(Line).Should().Equal("ServiceAdded tts", "InstanceRegistered tts/a -> active");
+        events.Select(Line).Should().Equal("ServiceAdded tts", "InstanceRegistered tts/a -> pending");
         events[1].Happening.Epoch.Should().Be(registered.Instance.Epoch);
     }
 
@@ -73,9 +73,9 @@ public sealed class RegistryEventsTests : IAsyncLifetime
         await DoAsync(Patch("tts", "a", state: Given("active"), weight: Given<int?>(7)));
 
         Taken().Select(Line).Should().Equal(
-            "InstanceStateChanged tts/a active -> draining (operator)",
+            "InstanceStateChanged tts/a pending -> draining (operator)",
             "InstanceChanged tts/a",
-            "InstanceStateChanged tts/a draining -> active (operator)");
+            "InstanceStateChanged tts/a draining -> pending (operator)");
     }
 
     [Fact]
@@ -88,7 +88,7 @@ public sealed class RegistryEventsTests : IAsyncLifetime
         await DoAsync(new RemoveInstance("tts", "b"));
         await DoAsync(new FinishDeparture("tts", epoch));
 
-        Taken().Select(Line).Should().Equal("InstanceStateChanged tts/b active -> draining (deregistered)", "InstanceRemoved tts/b draining");
+        Taken().Select(Line).Should().Equal("InstanceStateChanged tts/b pending -> draining (deregistered)", "InstanceRemoved tts/b draining");
     }
 
     [Fact]
@@ -101,7 +101,7 @@ public sealed class RegistryEventsTests : IAsyncLifetime
         var moved = (await DoAsync(Register("tts", host: "10.0.0.6"))).Instance.Epoch;
 
         var events = Taken();
-        events.Select(Line).Should().Equal("InstanceRemoved tts/a active (replaced)", "InstanceRegistered tts/a -> active");
+        events.Select(Line).Should().Equal("InstanceRemoved tts/a pending (replaced)", "InstanceRegistered tts/a -> pending");
         events.Select(e => e.Happening.Epoch).Should().Equal(old, moved);
     }
 
@@ -112,7 +112,7 @@ public sealed class RegistryEventsTests : IAsyncLifetime
         await DoAsync(PatchSettings("tts", Settings(SettingKeys.Algorithm, "random")));
         await DoAsync(Register("tts"));
 
-        Taken().Select(Line).Should().Equal("ServiceAdded tts", "ServiceChanged tts", "InstanceRegistered tts/a -> active");
+        Taken().Select(Line).Should().Equal("ServiceAdded tts", "ServiceChanged tts", "InstanceRegistered tts/a -> pending");
     }
 
     [Fact]
@@ -128,7 +128,7 @@ public sealed class RegistryEventsTests : IAsyncLifetime
 
         Taken().Select(Line).Should().Equal(
             "ServiceRemoved empty",
-            "InstanceStateChanged tts/a active -> draining (deregistered)",
+            "InstanceStateChanged tts/a pending -> draining (deregistered)",
             "InstanceRemoved tts/a draining",
             "ServiceRemoved tts");
     }
@@ -138,14 +138,14 @@ public sealed class RegistryEventsTests : IAsyncLifetime
     {
         await DoAsync(Register("other"));
         await DoAsync(Configure(Static("tts", Request("a"), Request("b", port: 8004))));
-        Taken().Select(Line).Should().BeEquivalentTo("ServiceAdded other", "InstanceRegistered other/a -> active",
-            "ServiceAdded tts", "InstanceRegistered tts/a -> active", "InstanceRegistered tts/b -> active");
+        Taken().Select(Line).Should().BeEquivalentTo("ServiceAdded other", "InstanceRegistered other/a -> pending",
+            "ServiceAdded tts", "InstanceRegistered tts/a -> pending", "InstanceRegistered tts/b -> active");
 
         await DoAsync(Configure(Static("tts", Request("a"), Request("b", port: 8004))));
         Taken().Should().BeEmpty();
 
         await DoAsync(Configure(Static("tts", Request("b", port: 8004))));
-        Taken().Select(Line).Should().Equal("InstanceStateChanged tts/a active -> draining (configuration)");
+        Taken().Select(Line).Should().Equal("InstanceStateChanged tts/a pending -> draining (configuration)");
     }
 
     [Fact]
@@ -162,7 +162,7 @@ public sealed class RegistryEventsTests : IAsyncLifetime
 
         await DoAsync(Register("tts", "d", port: 9000));
 
-        Taken().Select(Line).Should().Equal("InstanceRemoved tts/b active", "InstanceRegistered tts/d -> active");
+        Taken().Select(Line).Should().Equal("InstanceRemoved tts/b pending", "InstanceRegistered tts/d -> pending");
     }
 
     [Fact]
@@ -178,7 +178,7 @@ public sealed class RegistryEventsTests : IAsyncLifetime
         await again.SubmitAsync(Register("tts", "b", port: 8004), default);
 
         follower.Events.TryRead(out var first).Should().BeTrue();
-        Line(first!).Should().Be("InstanceRegistered tts/b -> active");
+        Line(first!).Should().Be("InstanceRegistered tts/b -> pending");
         follower.Events.TryRead(out _).Should().BeFalse();
     }
 
@@ -193,7 +193,7 @@ public sealed class RegistryEventsTests : IAsyncLifetime
         RegistrySnapshot? after = null;
         _registry.Published += (_, next) => after = next;
         await DoAsync(Register("s500", "new", port: 5000));
-        Taken().Select(Line).Should().Equal("InstanceRegistered s500/new -> active");
+        Taken().Select(Line).Should().Equal("InstanceRegistered s500/new -> pending");
 
         // The same swap once more, measured: no more memory than the one new instance takes, however many others there are.
         var events = new RegistryEvents(_registry, _log);
