@@ -60,7 +60,7 @@ internal sealed class Prober(UpstreamConnector connector, NameResolver resolver,
         }
         catch (Exception e) when (e is HttpRequestException or IOException or SocketException)
         {
-            return ProbeResult.Fail(KindOf(e), (e.InnerException ?? e).Message);
+            return ProbeResult.Fail(KindOf(e), e.GetBaseException().Message);
         }
     }
 
@@ -87,15 +87,21 @@ internal sealed class Prober(UpstreamConnector connector, NameResolver resolver,
 
     private static ProbeFailure KindOf(Exception e)
     {
-        var error = e switch
+        // A fault of the protocol that shows while HTTP/2 is being set up comes wrapped once more, or as the client's own word without any cause below it.
+        for (var cause = e; cause is not null; cause = cause.InnerException)
         {
-            HttpRequestException http => http.HttpRequestError,
-            HttpIOException io => io.HttpRequestError,
-            _ => HttpRequestError.Unknown,
-        };
-        return error is HttpRequestError.InvalidResponse or HttpRequestError.HttpProtocolError or HttpRequestError.VersionNegotiationError
-            or HttpRequestError.ConfigurationLimitExceeded
-            ? ProbeFailure.Protocol
-            : ProbeFailure.Reset;
+            var error = cause switch
+            {
+                HttpRequestException http => http.HttpRequestError,
+                HttpIOException io => io.HttpRequestError,
+                _ => HttpRequestError.Unknown,
+            };
+            if (error is HttpRequestError.InvalidResponse or HttpRequestError.HttpProtocolError or HttpRequestError.VersionNegotiationError
+                or HttpRequestError.ConfigurationLimitExceeded
+                || cause is HttpRequestException { HttpRequestError: HttpRequestError.Unknown, InnerException: null })
+                return ProbeFailure.Protocol;
+        }
+
+        return ProbeFailure.Reset;
     }
 }

@@ -75,8 +75,8 @@ internal sealed class RawInstance : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _ending.CancelAsync();
-        _listener.Stop();
         await _accepting;
+        _listener.Stop();
         _ending.Dispose();
     }
 
@@ -92,7 +92,7 @@ internal sealed class RawInstance : IAsyncDisposable
                 serving.Add(ServeAsync(client));
             }
         }
-        catch (Exception e) when (e is OperationCanceledException or SocketException)
+        catch (OperationCanceledException)
         {
             await Task.WhenAll(serving);
         }
