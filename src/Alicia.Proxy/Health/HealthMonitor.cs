@@ -20,6 +20,9 @@ internal sealed partial class HealthMonitor : IActiveHealthCheckMonitor, IAsyncD
     /// <summary>How long an instance that became unhealthy is probed at the fast interval: most come back soon or not at all.</summary>
     private static readonly TimeSpan HopefulTime = TimeSpan.FromMinutes(1);
 
+    /// <summary>How long a probe that passed answers for the doubts of requests.</summary>
+    private static readonly TimeSpan DoubtPause = TimeSpan.FromMilliseconds(100);
+
     private readonly ServiceRegistry _registry;
     private readonly SnapshotPublisher _publisher;
     private readonly EndpointTable _endpoints;
@@ -63,6 +66,9 @@ internal sealed partial class HealthMonitor : IActiveHealthCheckMonitor, IAsyncD
     {
         if (!_watches.TryGetValue(epoch, out var watch) || !watch.Settings.Enabled)
             return;
+        // An instance that resets requests and passes its probes would else be probed without a pause, until its circuit opens.
+        if (watch.Live.LastProbe is { Passed: true } last && _time.GetUtcNow() - last.At < DoubtPause)
+            return;
         watch.Doubt();
         _schedule.ProbeNow(epoch);
     }
@@ -77,7 +83,8 @@ internal sealed partial class HealthMonitor : IActiveHealthCheckMonitor, IAsyncD
         if (watch.Settings.Enabled)
         {
             var next = watch.NextAsync();
-            Doubt(instance.Epoch);
+            watch.Doubt();
+            _schedule.ProbeNow(instance.Epoch);
             return await next.WaitAsync(cancellation);
         }
 

@@ -139,13 +139,13 @@ public sealed class RegistryEventsTests : IAsyncLifetime
         await DoAsync(Register("other"));
         await DoAsync(Configure(Static("tts", Request("a"), Request("b", port: 8004))));
         Taken().Select(Line).Should().BeEquivalentTo("ServiceAdded other", "InstanceRegistered other/a -> pending",
-            "ServiceAdded tts", "InstanceRegistered tts/a -> pending", "InstanceRegistered tts/b -> active");
+            "ServiceAdded tts", "InstanceRegistered tts/a -> active", "InstanceRegistered tts/b -> active");
 
         await DoAsync(Configure(Static("tts", Request("a"), Request("b", port: 8004))));
         Taken().Should().BeEmpty();
 
         await DoAsync(Configure(Static("tts", Request("b", port: 8004))));
-        Taken().Select(Line).Should().Equal("InstanceStateChanged tts/a pending -> draining (configuration)");
+        Taken().Select(Line).Should().Equal("InstanceStateChanged tts/a active -> draining (configuration)");
     }
 
     [Fact]
