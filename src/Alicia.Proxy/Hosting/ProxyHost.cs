@@ -24,6 +24,9 @@ internal sealed class StartException(int exitCode, string message) : Exception(m
 /// </summary>
 internal sealed class ProxyHost : IAsyncDisposable
 {
+    /// <summary>How long before the end of the shutdown timeout upgraded connections are ended, at most: their peers are to see them close, not break.</summary>
+    private static readonly TimeSpan FarewellLead = TimeSpan.FromSeconds(1);
+
     private readonly IHost _host;
     private readonly Listeners _listeners;
 
@@ -56,7 +59,9 @@ internal sealed class ProxyHost : IAsyncDisposable
         }
     }
 
-    /// <summary>Stops in order: not ready but accepting for the grace period, then no new connections while requests finish, then the registry.</summary>
+    /// <summary>
+    /// Stops in order: not ready but accepting for the grace period, then no new connections while requests finish and, towards the end, WebSockets are closed, then the registry.
+    /// </summary>
     /// <param name="hurry">Ends the wait that it finds: the grace period, else that for requests.</param>
     /// <param name="abandon">Ends the wait for requests after a grace period that was cut short.</param>
     public async Task StopAsync(CancellationToken hurry, CancellationToken abandon)
@@ -77,7 +82,11 @@ internal sealed class ProxyHost : IAsyncDisposable
 
         using var finish = CancellationTokenSource.CreateLinkedTokenSource(hurry.IsCancellationRequested ? abandon : hurry);
         finish.CancelAfter(shutdown.Timeout);
+        using var stopped = CancellationTokenSource.CreateLinkedTokenSource(finish.Token);
+        var farewell = EndTunnelsAsync(shutdown.Timeout - (shutdown.Timeout / 2 < FarewellLead ? shutdown.Timeout / 2 : FarewellLead), stopped.Token);
         await _host.StopAsync(finish.Token);
+        await stopped.CancelAsync();
+        await farewell;
     }
 
     public async ValueTask DisposeAsync()
@@ -86,6 +95,19 @@ internal sealed class ProxyHost : IAsyncDisposable
             await disposable.DisposeAsync();
         else
             _host.Dispose();
+    }
+
+    private async Task EndTunnelsAsync(TimeSpan delay, CancellationToken stopped)
+    {
+        try
+        {
+            await Task.Delay(delay, _host.Services.GetRequiredService<TimeProvider>(), stopped);
+            _host.Services.GetRequiredService<OpenTunnels>().EndAll();
+        }
+        catch (OperationCanceledException)
+        {
+            // Nothing was left to end, or there is no time for it.
+        }
     }
 
     private static IHost Build(ConfigurationLoader loader, ConfigurationLoad load, ProxyConfiguration configuration, Listeners listeners) => new HostBuilder()
@@ -128,6 +150,7 @@ internal sealed class ProxyHost : IAsyncDisposable
         var departures = services.GetRequiredService<Departures>();
         publisher.Departing = departures.Begin;
         publisher.Departed = departures.Forget;
+        departures.Overdue = services.GetRequiredService<OpenTunnels>().EndAll;
         try
         {
             await registry.LoadAsync(cancellation);
