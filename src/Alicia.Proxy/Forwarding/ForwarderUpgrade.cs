@@ -7,14 +7,15 @@ namespace Alicia.Proxy.Forwarding;
 /// Stands in for the server's upgrade features where YARP's forwarder copies the bytes, which is wherever HTTP/2 is on either side: YARP upgrades WebSockets only, and gets a
 /// caller's side that the proxy can end.
 /// </summary>
-internal sealed class ForwarderUpgrade : IHttpExtendedConnectFeature, IHttpUpgradeFeature, IDisposable
+internal sealed class ForwarderUpgrade : IHttpExtendedConnectFeature, IHttpUpgradeFeature, IAsyncDisposable
 {
     private readonly InstanceLive _instance;
     private readonly OpenTunnels _tunnels;
     private readonly IHttpExtendedConnectFeature? _connect;
     private readonly IHttpUpgradeFeature? _upgrade;
     private readonly CancellationTokenSource _ending;
-    private CancellationTokenRegistration _cut;
+    private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private Task _watching = Task.CompletedTask;
     private OpenTunnel? _tunnel;
 
     private ForwarderUpgrade(InstanceLive instance, OpenTunnels tunnels, IHttpExtendedConnectFeature? connect, IHttpUpgradeFeature? upgrade, CancellationToken cancellation)
@@ -30,7 +31,7 @@ internal sealed class ForwarderUpgrade : IHttpExtendedConnectFeature, IHttpUpgra
     public bool EndedByProxy => _tunnel?.EndedByProxy == true;
 
     /// <summary>True when its ends are to be reset.</summary>
-    public bool IsCut => _tunnel?.Cut.IsCancellationRequested == true;
+    public bool IsCut => _tunnel?.Cut.IsCompleted == true;
 
     public bool IsExtendedConnect => _connect?.IsExtendedConnect == true;
 
@@ -56,11 +57,11 @@ internal sealed class ForwarderUpgrade : IHttpExtendedConnectFeature, IHttpUpgra
 
     public async Task<Stream> UpgradeAsync() => Watch(await _upgrade!.UpgradeAsync());
 
-    public void Dispose()
+    public async ValueTask DisposeAsync()
     {
-        // The tunnel first: from then on nobody cuts it.
         _tunnel?.Dispose();
-        _cut.Dispose();
+        _over.TrySetResult();
+        await _watching;
         _ending.Dispose();
     }
 
@@ -68,7 +69,13 @@ internal sealed class ForwarderUpgrade : IHttpExtendedConnectFeature, IHttpUpgra
     {
         var webSocket = new WebSocketCallerStream(caller);
         _tunnel = _tunnels.Open(_instance, webSocket);
-        _cut = _tunnel.Cut.UnsafeRegister(static ending => ((CancellationTokenSource)ending!).Cancel(), _ending);
+        _watching = CutAsync(_tunnel.Cut);
         return webSocket;
+    }
+
+    private async Task CutAsync(Task cut)
+    {
+        if (await Task.WhenAny(cut, _over.Task) == cut)
+            await _ending.CancelAsync();
     }
 }

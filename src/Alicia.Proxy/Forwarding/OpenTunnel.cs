@@ -9,15 +9,15 @@ internal sealed class OpenTunnel(long epoch, WebSocketCallerStream? webSocket, T
     /// <summary>How long a peer may take to the end of the frame that it is sending; and then how long both may take to close.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
 
-    private readonly CancellationTokenSource _cut = new();
+    private readonly TaskCompletionSource _cut = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _ended;
 
     /// <summary>The instance that it goes to.</summary>
     public long Epoch { get; } = epoch;
 
-    /// <summary>Cancelled when both sides are to be reset.</summary>
-    public CancellationToken Cut => _cut.Token;
+    /// <summary>Completes when both sides are to be reset.</summary>
+    public Task Cut => _cut.Task;
 
     /// <summary>True once the proxy has begun to end it: what comes of it then is nobody's fault.</summary>
     public bool EndedByProxy => Volatile.Read(ref _ended) != 0;
@@ -34,7 +34,6 @@ internal sealed class OpenTunnel(long epoch, WebSocketCallerStream? webSocket, T
     {
         remove(this);
         _over.TrySetResult();
-        // The source stays: it has no timer, and EndAsync may be about to cancel it.
     }
 
     private async Task EndAsync()
@@ -53,7 +52,7 @@ internal sealed class OpenTunnel(long epoch, WebSocketCallerStream? webSocket, T
         }
         finally
         {
-            await _cut.CancelAsync();
+            _cut.TrySetResult();
         }
     }
 }

@@ -65,7 +65,7 @@ internal sealed partial class RequestForwarder(
                 context.Request.Body = body = new CallerBody(context.Request, deadline);
             exchange = new Exchange(upstream, state.Settings, member, slot, target, strippedPrefix, options, time, deadline) { Guard = guard };
             var ending = deadline?.Token ?? CancellationToken.None;
-            using var upgrade = ForwarderUpgrade.For(context, member.Live, tunnels, ending);
+            await using var upgrade = ForwarderUpgrade.For(context, member.Live, tunnels, ending);
             var error = await forwarder.SendAsync(
                 context, slot.Prefix, client.Invoker, state.ConfigFor(member.Endpoint.Protocol), exchange, upgrade?.Ending ?? ending);
             if (upgrade is { EndedByProxy: true })

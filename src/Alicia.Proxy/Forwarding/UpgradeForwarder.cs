@@ -99,31 +99,31 @@ internal sealed class UpgradeForwarder(UpstreamConnector connector, OpenTunnels 
         using var tunnel = tunnels.Open(live, webSocket);
 
         // Not tied to RequestAborted: it fires when the caller's last bytes have arrived, and those are still to be passed on.
-        using var ending = CancellationTokenSource.CreateLinkedTokenSource(tunnel.Cut);
+        using var ending = new CancellationTokenSource();
         using var silence = new SilenceWatch(settings.Get(SettingKeys.IdleTimeout), settings.Get(SettingKeys.OverallTimeout), time, ending.Token);
         var up = DuplexCopy.RunAsync(caller, instance, silence);
         var down = DuplexCopy.RunAsync(instance, caller, silence);
-        var first = await Task.WhenAny(up, down);
+        var first = await Task.WhenAny(up, down, tunnel.Cut);
         if (first == up && await up == CopyEnd.Finished)
         {
             await connection.EndInputAsync();
-            await Task.WhenAny(down, Task.Delay(Farewell, time, silence.Token));
+            await Task.WhenAny(down, tunnel.Cut, Task.Delay(Farewell, time, silence.Token));
         }
         else if (first == down && tunnel.EndedByProxy && webSocket is not null)
         {
             // The instance has closed in order. A connection that is closed before the caller's close frame has come would be reset by it.
-            await Task.WhenAny(up, webSocket.CallerClosed, Task.Delay(Farewell, time, silence.Token));
+            await Task.WhenAny(up, webSocket.CallerClosed, tunnel.Cut, Task.Delay(Farewell, time, silence.Token));
+        }
+
+        if (tunnel.Cut.IsCompleted)
+        {
+            // Before the copying is cancelled: the HTTP client closes a connection whose reading is cancelled, and in an orderly way.
+            connection.Reset();
+            context.Abort();
         }
 
         await ending.CancelAsync();
         var (upEnd, downEnd) = (await up, await down);
-        if (tunnel.Cut.IsCancellationRequested)
-        {
-            connection.Reset();
-            context.Abort();
-            return null;
-        }
-
         if (tunnel.EndedByProxy || silence.Expired || context.RequestAborted.IsCancellationRequested)
             return null;
         if ((first != down || downEnd != CopyEnd.ReadFailed) && (first != up || upEnd != CopyEnd.WriteFailed))
