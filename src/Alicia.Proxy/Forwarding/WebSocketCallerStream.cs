@@ -41,7 +41,7 @@ internal sealed class WebSocketCallerStream(Stream inner) : Stream
 
     /// <summary>Ends both directions at the next end of a frame, with a close frame where the peer has not sent its own already.</summary>
     /// <param name="limit">Ends the wait for those frames' ends.</param>
-    /// <returns>True when both directions have had their close frame.</returns>
+    /// <returns>True when both directions have had their close frame, or their end.</returns>
     public async Task<bool> CloseAsync(CancellationToken limit)
     {
         _closing = true;
@@ -86,7 +86,8 @@ internal sealed class WebSocketCallerStream(Stream inner) : Stream
                     return FrameForInstance(buffer.Span);
                 if (_up.PeerClosed.Task.IsCompleted)
                 {
-                    // Nothing more is expected from the caller. The end is not passed on before the instance has had its say: it may take a half-closed connection for a broken one.
+                    // Nothing more is expected from the caller. The end is not passed on before the instance has had its say: it may take a half-closed connection for
+                    // a broken one.
                     await _down.PeerClosed.Task.WaitAsync(cancellationToken);
                     return 0;
                 }
@@ -107,7 +108,7 @@ internal sealed class WebSocketCallerStream(Stream inner) : Stream
                 return 0;
             if (read == 0)
             {
-                _up.PeerClosed.TrySetResult();
+                _up.SourceEnded();
                 return 0;
             }
 
@@ -231,7 +232,7 @@ internal sealed class WebSocketCallerStream(Stream inner) : Stream
         /// <summary>True from the stop until the proxy's own close frame is out.</summary>
         public bool OwesFrame { get; private set; }
 
-        /// <summary>The direction has had a close frame, the peer's or the proxy's.</summary>
+        /// <summary>The direction has had a close frame, the peer's or the proxy's, or its end.</summary>
         public TaskCompletionSource Ended { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         /// <summary>The peer has sent its own close frame, passed on or not, or said its last byte.</summary>
@@ -267,6 +268,13 @@ internal sealed class WebSocketCallerStream(Stream inner) : Stream
             if (!OwesFrame)
                 Ended.TrySetResult();
             return true;
+        }
+
+        /// <summary>The peer has said its last byte, and whoever copies comes no more: there is nothing left to close.</summary>
+        public void SourceEnded()
+        {
+            PeerClosed.TrySetResult();
+            Ended.TrySetResult();
         }
 
         public void FrameSent()
