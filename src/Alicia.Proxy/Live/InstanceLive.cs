@@ -16,6 +16,7 @@ internal sealed class InstanceLive(long epoch)
     private long _lastProbe;
     private long _leaseRenewedAt;
     private Action<InstanceLive>? _onIdle;
+    private volatile bool _isOverdue;
 
     /// <summary>Identity for the life of the process and beyond: an instance that comes back or moves gets another.</summary>
     public long Epoch { get; } = epoch;
@@ -115,6 +116,13 @@ internal sealed class InstanceLive(long epoch)
     {
         get => Volatile.Read(ref _leaseRenewedAt);
         set => Volatile.Write(ref _leaseRenewedAt, value);
+    }
+
+    /// <summary>True once the time that the instance had for draining is over. Never false again; set before its upgraded connections are ended.</summary>
+    public bool IsOverdue
+    {
+        get => _isOverdue;
+        set => _isOverdue = value;
     }
 
     /// <summary>Takes a slot if one is free. Exact under any concurrency: no request goes out above the cap, and none once the instance is closed.</summary>
