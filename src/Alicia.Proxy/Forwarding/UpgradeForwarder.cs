@@ -115,15 +115,15 @@ internal sealed class UpgradeForwarder(UpstreamConnector connector, OpenTunnels 
             await Task.WhenAny(up, webSocket.CallerClosed, tunnel.Cut, Task.Delay(Farewell, time, silence.Token));
         }
 
-        if (tunnel.Cut.IsCompleted)
-        {
-            // Before the copying is cancelled: the HTTP client closes a connection whose reading is cancelled, and in an orderly way.
+        // Before the copying is cancelled: the HTTP client closes a connection whose reading is cancelled, and in an orderly way.
+        var cut = tunnel.Cut.IsCompleted;
+        if (cut)
             connection.Reset();
-            context.Abort();
-        }
-
         await ending.CancelAsync();
         var (upEnd, downEnd) = (await up, await down);
+        // After it: a caller's connection that is aborted under a copier looks like a caller who left.
+        if (cut)
+            context.Abort();
         if (tunnel.EndedByProxy || silence.Expired || context.RequestAborted.IsCancellationRequested)
             return null;
         if ((first != down || downEnd != CopyEnd.ReadFailed) && (first != up || upEnd != CopyEnd.WriteFailed))
