@@ -66,11 +66,10 @@ internal sealed partial class HealthMonitor : IActiveHealthCheckMonitor, IAsyncD
     {
         if (!_watches.TryGetValue(epoch, out var watch) || !watch.Settings.Enabled)
             return;
-        // An instance that resets requests and passes its probes would else be probed without a pause, until its circuit opens.
-        if (watch.Live.LastProbe is { Passed: true } last && _time.GetUtcNow() - last.At < DoubtPause)
-            return;
         watch.Doubt();
-        _schedule.ProbeNow(epoch);
+        // An instance that resets requests and passes its probes would else be probed without a pause, until its circuit opens. The doubt stays; the next round asks.
+        if (watch.Live.LastProbe is not { Passed: true } last || _time.GetUtcNow() - last.At >= DoubtPause)
+            _schedule.ProbeNow(epoch);
     }
 
     /// <summary>Holds new requests back from an instance that is said to be gone, and probes it at once.</summary>
@@ -132,12 +131,12 @@ internal sealed partial class HealthMonitor : IActiveHealthCheckMonitor, IAsyncD
         watch.End();
     }
 
-    /// <summary>Looks for instances that have fallen silent under requests.</summary>
-    public void LookForSilence()
+    /// <summary>Looks for instances that have fallen silent under requests, and for doubts that no probe has answered yet.</summary>
+    public void LookForDoubt()
     {
         foreach (var (epoch, watch) in _watches)
         {
-            if (watch.Settings.Enabled && watch.FallsSilent(_time))
+            if (watch.Settings.Enabled && (watch.FallsSilent(_time) || watch.IsDoubted))
                 Doubt(epoch);
         }
     }

@@ -49,6 +49,16 @@ internal sealed class Watch(Instance instance, ProbeSettings settings, InstanceL
             _doubted = true;
     }
 
+    /// <summary>True while a doubt waits for the next probe to begin.</summary>
+    public bool IsDoubted
+    {
+        get
+        {
+            lock (_lock)
+                return _doubted;
+        }
+    }
+
     /// <summary>Completes with the result of a probe that has not begun yet; false when there will be none.</summary>
     public Task<bool> NextAsync()
     {
