@@ -3,7 +3,7 @@ using System.Text.Json;
 using Alicia.Proxy.Registry.Changes;
 using Alicia.Proxy.Registry.Validation;
 
-namespace Alicia.Proxy.Api;
+namespace Alicia.Proxy.Registry.Documents;
 
 /// <summary>
 /// Reads one JSON object field by field, noting every field of the wrong type and, at the end, every field that nobody asked for. JSON null counts as left
