@@ -103,6 +103,7 @@ internal sealed class ProxyHost : IAsyncDisposable
             services.AddForwarding();
             services.AddSingleton<Departures>();
             services.AddManagement();
+            services.AddProxyBus(configuration.Mqtt, listeners);
             services.AddHostedService(s => new ConfigurationWatcher(loader, s.GetRequiredService<CurrentConfiguration>(), load.Stamps,
                 s.GetRequiredService<ConfigurationInForce>().ApplyWhenWritableAsync, TimeProvider.System, s.GetRequiredService<ILogger<ConfigurationWatcher>>()));
             // A stop waits as long as StopAsync says, and no longer.

@@ -13,6 +13,8 @@ internal sealed class InstanceLive(long epoch)
     private int _maxConnections = 1;
     private DateTimeOffset? _openedByHandAt;
     private long _leaseRenewedAt;
+    private long _responses;
+    private long _responseMicros;
     private Action<InstanceLive>? _onIdle;
 
     /// <summary>Identity for the life of the process and beyond: an instance that comes back or moves gets another.</summary>
@@ -78,6 +80,12 @@ internal sealed class InstanceLive(long epoch)
 
     /// <summary>Moving average of the time to the response head in seconds; NaN until the first response.</summary>
     public double ResponseTime => Volatile.Read(ref _hot.ResponseTime);
+
+    /// <summary>Answers since the epoch began.</summary>
+    public long Responses => Volatile.Read(ref _responses);
+
+    /// <summary>Their times to the response head together, in microseconds.</summary>
+    public long ResponseMicros => Volatile.Read(ref _responseMicros);
 
     /// <summary>Position in the service's rotation when the instance was last picked; orders a rebuilt rotation least recently used first.</summary>
     public long RotationTicket
@@ -153,6 +161,8 @@ internal sealed class InstanceLive(long epoch)
     {
         // Weight of a new sample: about the last twenty responses count. A lost race loses one sample of an average, which no one can see.
         const double NewSample = 0.1;
+        Interlocked.Increment(ref _responses);
+        Interlocked.Add(ref _responseMicros, (long)(seconds * 1e6));
         var old = Volatile.Read(ref _hot.ResponseTime);
         Volatile.Write(ref _hot.ResponseTime, double.IsNaN(old) ? seconds : old + ((seconds - old) * NewSample));
     }

@@ -35,6 +35,33 @@ internal sealed class WireObject
         return null;
     }
 
+    public bool? Flag(string field)
+    {
+        if (!TryTake(field, out var value) || value.ValueKind == JsonValueKind.Null)
+            return null;
+        if (value.ValueKind is JsonValueKind.True or JsonValueKind.False)
+            return value.GetBoolean();
+        _faults.Add(_path + field, "must be true or false");
+        return null;
+    }
+
+    /// <summary>All pairs of an object of whole numbers.</summary>
+    public IReadOnlyDictionary<string, int>? Integers(string field)
+    {
+        if (Object(field) is not { } numbers)
+            return null;
+        var result = new Dictionary<string, int>(StringComparer.Ordinal);
+        foreach (var pair in numbers._json.EnumerateObject())
+        {
+            if (numbers.Integer(pair.Name) is { } number)
+                result[pair.Name] = number;
+            else
+                _faults.AddIfNone(numbers._path + pair.Name, "must be a whole number");
+        }
+
+        return result;
+    }
+
     /// <summary>A nested object; its faults carry its name.</summary>
     public WireObject? Object(string field) =>
         Read(field, JsonValueKind.Object, "must be an object") is { } value ? new WireObject(value, $"{_path}{field}.", _faults) : null;

@@ -1,0 +1,44 @@
+using System.Net;
+using System.Text.Json;
+using Alicia.Proxy.Api;
+using Alicia.Proxy.Bus;
+using Alicia.Proxy.Configuration;
+using Alicia.Proxy.Events;
+using Alicia.Proxy.Registry;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+
+namespace Alicia.Proxy.Hosting;
+
+/// <summary>Gives the bus what it needs from rooms that it does not know.</summary>
+internal static class BusWiring
+{
+    public static IServiceCollection AddProxyBus(this IServiceCollection services, MqttConfiguration configuration, Listeners listeners)
+    {
+        services.TryAddSingleton<EventLog>();
+        services.AddSingleton<SuspectInstance>(TrustUntilThereAreProbes);
+        services.AddSingleton(s => new ProxyFacts
+        {
+            Version = HealthEndpoints.Version,
+            Address = () => Reachable(listeners),
+            Status = () => s.GetRequiredService<HealthReport>().Now().Status,
+            Stats = () =>
+            {
+                var access = s.GetRequiredService<RegistryAccess>();
+                return JsonSerializer.SerializeToElement(StatsDocument.Of(access.Registry.Snapshot, access.Lives, access.Clock, _ => true), Wire.Json);
+            },
+        });
+        return services.AddBus(configuration);
+    }
+
+    /// <summary>Stands in until there are probes to ask: without one nobody is found guilty, so nothing is held and nothing is removed.</summary>
+    private static Task<bool> TrustUntilThereAreProbes(Instance instance, string reason) => Task.FromResult(true);
+
+    /// <summary>Where others reach the management listener: by this machine's name when it listens on every address.</summary>
+    private static (string Host, int Port) Reachable(Listeners listeners)
+    {
+        var url = new Uri(listeners.Bound.First(b => b.Plane == "management").Url);
+        var host = url.Host.Trim('[', ']');
+        var everywhere = IPAddress.TryParse(host, out var address) && (address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any));
+        return (everywhere ? Environment.MachineName.ToLowerInvariant() : host, url.Port);
+    }
+}
