@@ -155,7 +155,8 @@ internal sealed partial class BusConnection(
             throw new WrongVersionException("the broker does not speak this version of MQTT");
         if (code != MqttClientConnectResultCode.Success)
             throw new RefusedException($"the broker refused: {code}");
-        return result.MaximumPacketSize ?? uint.MaxValue;
+        // The library says 0 for a broker that says nothing.
+        return result.MaximumPacketSize is { } largest and > 0 ? largest : uint.MaxValue;
     }
 
     private async Task PublishAsync(IMqttClient client, CancellationToken cancellation)

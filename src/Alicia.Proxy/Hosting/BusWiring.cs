@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Text.Json;
 using Alicia.Proxy.Api;
@@ -36,9 +37,11 @@ internal static class BusWiring
     /// <summary>Where others reach the management listener: by this machine's name when it listens on every address.</summary>
     private static (string Host, int Port) Reachable(Listeners listeners)
     {
-        var url = new Uri(listeners.Bound.First(b => b.Plane == "management").Url);
-        var host = url.Host.Trim('[', ']');
-        var everywhere = IPAddress.TryParse(host, out var address) && (address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any));
-        return (everywhere ? Environment.MachineName.ToLowerInvariant() : host, url.Port);
+        // Not a Uri: a listener on every address is written with a star.
+        var url = listeners.Bound.First(b => b.Plane == "management").Url;
+        var (hostAt, portAt) = (url.IndexOf("://", StringComparison.Ordinal) + 3, url.LastIndexOf(':') + 1);
+        var host = url[hostAt..(portAt - 1)].Trim('[', ']');
+        var everywhere = host == "*" || (IPAddress.TryParse(host, out var address) && (address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any)));
+        return (everywhere ? Environment.MachineName.ToLowerInvariant() : host, int.Parse(url[portAt..], CultureInfo.InvariantCulture));
     }
 }
