@@ -66,7 +66,9 @@ internal sealed record Envelope
     /// <param name="now">When it is said.</param>
     /// <param name="ttl">Seconds that it holds; 0 for ever.</param>
     /// <param name="payload">Writes the fields of the payload.</param>
-    public static byte[] Write(string id, string type, string? destination, DateTimeOffset now, int ttl, Action<Utf8JsonWriter> payload)
+    /// <param name="source">Who says it.</param>
+    public static byte[] Write(
+        string id, string type, string? destination, DateTimeOffset now, int ttl, Action<Utf8JsonWriter> payload, string source = OwnSource)
     {
         var buffer = new ArrayBufferWriter<byte>(512);
         using (var json = new Utf8JsonWriter(buffer, Relaxed))
@@ -74,7 +76,7 @@ internal sealed record Envelope
             json.WriteStartObject();
             json.WriteString("message_id", id);
             json.WriteNumber("timestamp", Seconds(now));
-            json.WriteString("source", OwnSource);
+            json.WriteString("source", source);
             json.WriteString("destination", destination ?? "broadcast");
             json.WriteString("message_type", type);
             json.WriteString("priority", "normal");
