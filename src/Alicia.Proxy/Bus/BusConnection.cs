@@ -21,13 +21,14 @@ internal sealed partial class BusConnection(
 
     private static readonly TimeSpan LogPause = TimeSpan.FromMinutes(1);
 
+    private const int MaxKindsOfFailure = 16;
+
     private readonly MqttClientFactory _clients = new();
     private readonly string _clientId = BrokerOptions.ClientId(configuration);
     private MqttProtocolVersion _version = MqttProtocolVersion.V500;
     private OutgoingMessage? _unsent;
     private uint _largest = uint.MaxValue;
-    private string? _loggedFailure;
-    private long _loggedAt;
+    private readonly Dictionary<string, long> _loggedFailures = [];
     private volatile bool _connected;
 
     /// <summary>True when configuration names a broker.</summary>
@@ -110,7 +111,6 @@ internal sealed partial class BusConnection(
             _connected = true;
             counters.CountConnect();
             LogConnected(logger, configuration.ToString(), _version == MqttProtocolVersion.V500 ? "5" : "3.1.1");
-            _loggedFailure = null;
             using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellation, lost.Token);
             await PublishAsync(client, either.Token);
         }
@@ -224,15 +224,17 @@ internal sealed partial class BusConnection(
         }
     }
 
-    /// <summary>Logs a failure when it is another than the last one, or a minute has passed.</summary>
+    /// <summary>Logs each kind of failure once a minute: a broker that is away fails in two or three words in turn.</summary>
     private void Report(Exception failure)
     {
         counters.CountConnectFailure();
         var words = Words(failure);
         var now = time.GetTimestamp();
-        if (words == _loggedFailure && time.GetElapsedTime(_loggedAt, now) < LogPause)
+        if (_loggedFailures.TryGetValue(words, out var at) && time.GetElapsedTime(at, now) < LogPause)
             return;
-        (_loggedFailure, _loggedAt) = (words, now);
+        if (_loggedFailures.Count >= MaxKindsOfFailure)
+            _loggedFailures.Clear();
+        _loggedFailures[words] = now;
         LogAway(logger, configuration.ToString(), words);
     }
 
