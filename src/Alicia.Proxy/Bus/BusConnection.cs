@@ -1,5 +1,6 @@
 using Alicia.Proxy.Configuration;
 using MQTTnet;
+using MQTTnet.Adapter;
 using MQTTnet.Exceptions;
 using MQTTnet.Formatter;
 using MQTTnet.Protocol;
@@ -139,7 +140,7 @@ internal sealed partial class BusConnection(
         {
             result = await client.ConnectAsync(BrokerOptions.Of(configuration, _clientId, _version, Farewell()), cancellation);
         }
-        catch (MQTTnet.Adapter.MqttConnectingFailedException e) when (!cancellation.IsCancellationRequested)
+        catch (MqttConnectingFailedException e) when (!cancellation.IsCancellationRequested && e.InnerException is not (MqttCommunicationTimedOutException or OperationCanceledException))
         {
             // Closed without a word in answer to the greeting: so do brokers that cannot read it.
             throw new WrongVersionException(Words(e));

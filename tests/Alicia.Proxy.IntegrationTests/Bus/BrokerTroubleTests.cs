@@ -69,10 +69,14 @@ public sealed class BrokerTroubleTests
         await using var backend = await Backend.StartAsync("a");
         await using var proxy = await StartAsync(((IPEndPoint)stranger.LocalEndpoint).Port);
         await proxy.Registry.RegisterActiveAsync("tts", backend);
-        using var caller = await stranger.AcceptTcpClientAsync();
-        await caller.GetStream().WriteAsync("HTTP/1.1 400 Bad Request\r\n\r\n"u8.ToArray());
+        // Both versions are tried, one after the other.
+        for (var i = 0; i < 2; i++)
+        {
+            using var caller = await stranger.AcceptTcpClientAsync();
+            await caller.GetStream().WriteAsync("HTTP/1.1 400 Bad Request\r\n\r\n"u8.ToArray());
+            await AnsweredAsync(proxy, "tts");
+        }
 
-        await AnsweredAsync(proxy, "tts");
         await LoggedAsync(proxy, line => line.Contains("is away", StringComparison.Ordinal));
         await AnsweredAsync(proxy, "tts");
     }

@@ -109,8 +109,6 @@ public sealed class MosquittoTests
         await using var everything = await broker.ListenAsync("alicia/#");
         var kept = await everything.UntilAsync("the state, said again", m => m.Topic == Status && m.Payload.GetProperty("status").GetString() == "online");
         kept.Payload.GetProperty("total_instances").GetInt32().Should().Be(1);
-        await everything.UntilAsync("a line of the summary", m => m.Topic == "alicia/loadbalancer/health"
-            && m.Payload.GetProperty("service_name").GetString() == "tts" && m.Payload.GetProperty("reason").GetString() == "summary");
 
         // The services announce themselves again, as they do when they reconnect: nothing changes. What is new is heard.
         await broker.PublishAsync(Register, Announcement("tts", backend));
@@ -124,7 +122,9 @@ public sealed class MosquittoTests
     public async Task A_proxy_that_is_killed_leaves_its_last_will_and_one_that_stops_says_so_itself()
     {
         await using var broker = await Mosquitto.StartAsync();
+        await using var backend = await Backend.StartAsync("a");
         await using var proxy = await StartConnectedAsync(broker.Port);
+        await proxy.Registry.RegisterActiveAsync("tts", backend);
         await using var listener = await broker.ListenAsync(Status);
         await listener.UntilAsync("online", m => m.Payload.GetProperty("status").GetString() == "online");
 
@@ -134,12 +134,15 @@ public sealed class MosquittoTests
         await using (var late = await broker.ListenAsync(Status))
             await late.UntilAsync("the kept will", m => m.Retained && m.Payload.GetProperty("status").GetString() == "offline");
 
+        await using var again = await broker.ListenAsync("alicia/loadbalancer/+");
         await proxy.StartAgainAsync();
         await UntilConnectedAsync(proxy);
-        await using var again = await broker.ListenAsync(Status);
-        await again.UntilAsync("online", m => m.Payload.GetProperty("status").GetString() == "online");
+        await again.UntilAsync("online", m => m.Topic == Status && m.Payload.GetProperty("status").GetString() == "online");
+        var line = await again.UntilAsync("the summary", m => m.Topic == "alicia/loadbalancer/health");
+        (line.Payload.GetProperty("service_name").GetString(), line.Payload.GetProperty("instance_id").GetString(), line.Payload.GetProperty("reason").GetString())
+            .Should().Be(("tts", "a", "summary"));
         (await proxy.StopAsync()).Should().Be(0);
-        var goodbye = await again.UntilAsync("the goodbye", m => m.Payload.GetProperty("status").GetString() == "offline");
+        var goodbye = await again.UntilAsync("the goodbye", m => m.Topic == Status && !m.Retained && m.Payload.GetProperty("status").GetString() == "offline");
         goodbye.Payload.GetProperty("uptime").GetDouble().Should().BePositive();
     }
 }

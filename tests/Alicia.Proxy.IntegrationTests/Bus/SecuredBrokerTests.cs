@@ -36,7 +36,8 @@ public sealed class SecuredBrokerTests
         await broker.PublishAsync("alicia/system/health/check", "{}");
         await nosy.UntilAsync("what it may hear", m => m.Topic == "alicia/system/health/check");
         nosy.Heard.Select(m => m.Topic).Distinct().Should().BeSubsetOf(
-            [Register, "alicia/system/discovery/unregister", "alicia/system/health/check", "alicia/system/health/tts_service", "alicia/loadbalancer/command"]);
+            [Register, "alicia/system/discovery/unregister", "alicia/system/health/check", "alicia/system/health/tts_service", "alicia/system/health/load_balancer",
+                "alicia/loadbalancer/command"]);
         everything.Heard.Should().NotContain(m => m.Topic == "alicia/tts/speak" || m.Topic == "alicia/system/discovery/unregister");
         everything.Heard.Count(m => m.Topic == "alicia/loadbalancer/command").Should().Be(1, "a service gives no orders");
         await AnsweredAsync(proxy, "tts_service");

@@ -101,7 +101,8 @@ internal sealed class Mosquitto : IAsyncDisposable
     /// <summary>Follows topics with <c>mosquitto_sub</c>; subscribed when this returns.</summary>
     public async Task<BusListener> ListenAsync(string filter, params string[] arguments)
     {
-        var client = ChildProcess.Start("mosquitto_sub", [.. Common(arguments), "-q", "1", "-d", "-t", filter, "-F", "message %r %t %p"], Directory);
+        // Line by line: into a pipe it would else say nothing until its buffer is full.
+        var client = ChildProcess.Start("stdbuf", ["-oL", "mosquitto_sub", .. Common(arguments), "-q", "1", "-d", "-t", filter, "-F", "message %r %t %p"], Directory);
         try
         {
             await client.WaitForLineAsync(line => line.StartsWith("Subscribed", StringComparison.Ordinal));

@@ -37,8 +37,10 @@ internal sealed class House : IAsyncDisposable, ILogger<InboundHandling>
         Suspicions = new Suspicions(
             (instance, reason) =>
             {
+                // Taken before the test can see the suspicion and set up the next verdict.
+                var verdict = Verdict.Task;
                 Suspected.Enqueue((instance.InstanceId, reason));
-                return Verdict.Task;
+                return verdict;
             },
             instance => Registry.SubmitAsync(new RemoveEpoch(instance.ServiceName, instance.InstanceId, instance.Epoch), default),
             NullLogger.Instance);
