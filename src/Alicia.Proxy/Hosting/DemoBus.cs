@@ -34,6 +34,13 @@ internal sealed class DemoBus : IAsyncDisposable
                 .WithDefaultEndpointBoundIPV6Address(IPAddress.None)
                 .Build();
             var broker = new MqttServerFactory().CreateMqttServer(options);
+            // Command-line clients leave their id to the broker. This one gives ids under MQTT 5 only, so the printed lines say -V 5.
+            broker.ValidatingConnectionAsync += caller =>
+            {
+                if (string.IsNullOrEmpty(caller.ClientId))
+                    caller.AssignedClientIdentifier = "guest_" + Guid.NewGuid().ToString("N");
+                return Task.CompletedTask;
+            };
             try
             {
                 await broker.StartAsync();
@@ -84,11 +91,11 @@ internal sealed class DemoBus : IAsyncDisposable
             The bus, an MQTT broker inside this demo; '{{service}}' announced itself on it:
 
               curl {{data}}/{{service}}/hello
-              mosquitto_sub -p {{port}} -t 'alicia/#' -v      # in a terminal of its own: everything that is said
-              mosquitto_pub -p {{port}} -t alicia/system/discovery/register -m '{"service_name": "mine", "host": "{{instanceHost}}", "port": {{at}}}'
-              mosquitto_pub -p {{port}} -t alicia/loadbalancer/command -m '{"message_id": "1", "command": "set_algorithm", "service_name": "demo", "algorithm": "random"}'
-              mosquitto_pub -p {{port}} -t alicia/system/health/check -n
-              mosquitto_pub -p {{port}} -t alicia/system/discovery/unregister -m '{"service_name": "mine"}'
+              mosquitto_sub -V 5 -p {{port}} -t 'alicia/#' -v      # in a terminal of its own: everything that is said
+              mosquitto_pub -V 5 -p {{port}} -t alicia/system/discovery/register -m '{"service_name": "mine", "host": "{{instanceHost}}", "port": {{at}}}'
+              mosquitto_pub -V 5 -p {{port}} -t alicia/loadbalancer/command -m '{"message_id": "1", "command": "set_algorithm", "service_name": "demo", "algorithm": "random"}'
+              mosquitto_pub -V 5 -p {{port}} -t alicia/system/health/check -n
+              mosquitto_pub -V 5 -p {{port}} -t alicia/system/discovery/unregister -m '{"service_name": "mine"}'
             """;
     }
 
