@@ -134,6 +134,7 @@ internal sealed class ProxyHost : IAsyncDisposable
             services.AddSingleton<Departures>();
             services.AddHealth(s => s.GetRequiredService<CurrentConfiguration>().Value.Registry.RemoveAfter);
             services.AddManagement();
+            services.AddProxyBus(configuration.Mqtt, listeners);
             services.AddHostedService(s => new ConfigurationWatcher(loader, s.GetRequiredService<CurrentConfiguration>(), load.Stamps,
                 s.GetRequiredService<ConfigurationInForce>().ApplyWhenWritableAsync, TimeProvider.System, s.GetRequiredService<ILogger<ConfigurationWatcher>>()));
             // A stop waits as long as StopAsync says, and no longer.

@@ -104,6 +104,9 @@ internal sealed class InstanceLive(long epoch)
     /// <summary>Moving average of the time to the response head in seconds; NaN until the first response.</summary>
     public double ResponseTime => Volatile.Read(ref _hot.ResponseTime);
 
+    /// <summary>Their times to the response head together, in microseconds.</summary>
+    public long ResponseMicros => Volatile.Read(ref _hot.ResponseMicros);
+
     /// <summary>Position in the service's rotation when the instance was last picked; orders a rebuilt rotation least recently used first.</summary>
     public long RotationTicket
     {
@@ -208,6 +211,7 @@ internal sealed class InstanceLive(long epoch)
         // Weight of a new sample: about the last twenty responses count. A lost race loses one sample of an average, which no one can see.
         const double NewSample = 0.1;
         Interlocked.Increment(ref _hot.Heads);
+        Interlocked.Add(ref _hot.ResponseMicros, (long)(seconds * 1e6));
         var old = Volatile.Read(ref _hot.ResponseTime);
         Volatile.Write(ref _hot.ResponseTime, double.IsNaN(old) ? seconds : old + ((seconds - old) * NewSample));
     }
@@ -252,5 +256,8 @@ internal sealed class InstanceLive(long epoch)
 
         [FieldOffset(184)]
         public long Heads;
+
+        [FieldOffset(192)]
+        public long ResponseMicros;
     }
 }
