@@ -6,6 +6,7 @@ using Alicia.Proxy.Configuration;
 using Alicia.Proxy.Events;
 using Alicia.Proxy.Live;
 using Alicia.Proxy.Registry;
+using Alicia.Proxy.Registry.Changes;
 using Alicia.Proxy.Storage;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
