@@ -25,7 +25,7 @@ internal static class BrokerOptions
 
     /// <exception cref="IOException">A certificate's file cannot be read.</exception>
     /// <exception cref="CryptographicException">It holds no usable certificate or key.</exception>
-    public static MqttClientOptions Of(MqttConfiguration configuration, string clientId, MqttProtocolVersion version, OutgoingMessage will)
+    public static MqttClientOptions Of(MqttConfiguration configuration, string clientId, MqttProtocolVersion version, OutgoingMessage will, TimeProvider time)
     {
         var builder = new MqttClientOptionsBuilder()
             .WithTcpServer(configuration.Host, configuration.Port)
@@ -57,7 +57,9 @@ internal static class BrokerOptions
             });
         }
 
-        return builder.Build();
+        var options = builder.Build();
+        ((MqttClientTcpOptions)options.ChannelOptions).StreamProvider = new BrokerStream.Provider(time);
+        return options;
     }
 
     /// <summary>What the proxy hears, at least once each.</summary>

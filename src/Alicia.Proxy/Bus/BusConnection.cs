@@ -138,7 +138,7 @@ internal sealed partial class BusConnection(
         MqttClientConnectResult result;
         try
         {
-            result = await client.ConnectAsync(BrokerOptions.Of(configuration, _clientId, _version, Farewell()), cancellation);
+            result = await client.ConnectAsync(BrokerOptions.Of(configuration, _clientId, _version, Farewell(), time), cancellation);
         }
         catch (MqttConnectingFailedException e) when (!cancellation.IsCancellationRequested && e.InnerException is not (MqttCommunicationTimedOutException or OperationCanceledException))
         {

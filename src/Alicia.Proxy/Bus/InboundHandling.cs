@@ -15,6 +15,9 @@ internal sealed partial class InboundHandling(
     Topics topics, MqttConfiguration configuration, ServiceRegistry registry, LiveTable lives, Suspicions suspicions, CommandDesk commands, BusCounters counters,
     RateLimitedLog limit, TimeProvider time, ILogger<InboundHandling> logger)
 {
+    /// <summary>Messages that are read in a row.</summary>
+    private const int Stretch = 32;
+
     /// <summary>Called when somebody asks how the proxy is. Must not block.</summary>
     public required Action Asked { get; init; }
 
@@ -26,8 +29,13 @@ internal sealed partial class InboundHandling(
     {
         while (await queue.WaitAsync(cancellation))
         {
-            while (!cancellation.IsCancellationRequested && queue.TryTake(out var raw))
+            for (var taken = 1; !cancellation.IsCancellationRequested && queue.TryTake(out var raw); taken++)
+            {
                 await HandleAsync(raw, cancellation);
+                // A storm takes its turn with everything else in the pool.
+                if (taken % Stretch == 0)
+                    await Task.Yield();
+            }
         }
     }
 

@@ -13,7 +13,7 @@ namespace Alicia.Proxy.Benchmarks.Load;
 /// </summary>
 internal sealed class BusPublisherLoad : IDisposable
 {
-    private static readonly TimeSpan Beat = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan Beat = TimeSpan.FromMilliseconds(1);
 
     private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
 
@@ -33,7 +33,7 @@ internal sealed class BusPublisherLoad : IDisposable
         return read == 4 && answer[0] == 0x20 && answer[3] == 0 ? load : throw new InvalidOperationException("the broker did not let the publisher in");
     }
 
-    /// <summary>Publishes messages in turn at <paramref name="perSecond"/>, evenly in beats of 10 ms.</summary>
+    /// <summary>Publishes messages in turn at <paramref name="perSecond"/>, evenly in beats of a millisecond.</summary>
     /// <returns>Messages that were sent.</returns>
     public async Task<long> RunAsync(IReadOnlyList<(string Topic, string Text)> messages, int perSecond, double seconds, CancellationToken cancellation)
     {
