@@ -126,7 +126,7 @@ internal sealed partial class RequestForwarder(
     {
         switch (outcome.Side)
         {
-            case FaultSide.Caller when outcome.Error is null:
+            case FaultSide.Caller when outcome.Error is null || outcome.CallerLeft:
                 upstream.Live.CountAbort();
                 break;
             case FaultSide.Instance:

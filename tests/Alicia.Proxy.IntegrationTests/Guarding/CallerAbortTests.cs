@@ -1,3 +1,5 @@
+using Alicia.Proxy.IntegrationTests.Harness;
+
 namespace Alicia.Proxy.IntegrationTests.Guarding;
 
 /// <summary>Callers who leave say nothing of the instance.</summary>
@@ -23,8 +25,8 @@ public sealed class CallerAbortTests(GuardedProxy guarded) : IClassFixture<Guard
         }
 
         var stats = await guarded.Registry.GetJsonAsync($"/stats/{service}");
-        stats.GetProperty("aborted_requests").GetInt64().Should().Be(Batches * Batch);
-        stats.GetProperty("failed_requests").GetInt64().Should().Be(0);
+        (stats.GetProperty("aborted_requests").GetInt64(), stats.GetProperty("failed_requests").GetInt64()).Should().Be(
+            (Batches * Batch, 0), string.Join('\n', guarded.Proxy.Process.Errors));
         var document = await guarded.Registry.ServiceAsync(service);
         foreach (var id in document.Ids())
         {
@@ -33,6 +35,36 @@ public sealed class CallerAbortTests(GuardedProxy guarded) : IClassFixture<Guard
         }
 
         (await guarded.BackendsOfAsync(service, 10)).Distinct().Should().HaveCount(2);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Callers_who_leave_in_the_middle_of_their_requests_are_counted_as_such(bool reset)
+    {
+        const int Callers = 60;
+        var service = await guarded.ServiceAsync(1);
+        var callers = new List<RawConnection>();
+        for (var i = 0; i < Callers; i++)
+        {
+            var caller = await RawConnection.ConnectAsync(guarded.Proxy.Address);
+            await caller.SendAsync($"POST /{service}/sink HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nnot all of it");
+            callers.Add(caller);
+        }
+
+        await guarded.Registry.UntilAsync("all are in flight", $"/stats/{service}", s => s.GetProperty("active_connections").GetInt32() == Callers);
+        foreach (var caller in callers)
+        {
+            if (reset)
+                caller.Reset();
+            else
+                caller.Dispose();
+        }
+
+        var stats = await guarded.Registry.UntilAsync("all are gone", $"/stats/{service}", s => s.GetProperty("active_connections").GetInt32() == 0);
+        (stats.GetProperty("aborted_requests").GetInt64(), stats.GetProperty("failed_requests").GetInt64()).Should().Be((Callers, 0));
+        var instance = await guarded.Registry.InstanceAsync(service, "a");
+        (instance.Circuit(), instance.Failures()).Should().Be(("closed", 0));
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using Alicia.Proxy.IntegrationTests.Harness;
 
 namespace Alicia.Proxy.IntegrationTests.Guarding;
@@ -12,7 +13,7 @@ public sealed class GuardedProxy : IAsyncLifetime
     /// <summary>Short, so that tests need not wait; the timeout is long enough for a busy machine.</summary>
     internal static readonly IReadOnlyList<string> Quick =
     [
-        "--Defaults:HealthCheck:Interval=00:00:01", "--Defaults:HealthCheck:Timeout=00:00:01", "--Defaults:HealthCheck:Fast=00:00:00.2",
+        "--Defaults:HealthCheck:Interval=00:00:02", "--Defaults:HealthCheck:Timeout=00:00:02", "--Defaults:HealthCheck:Fast=00:00:00.2",
         "--Defaults:CircuitBreaker:RecoveryTimeout=00:00:01",
     ];
 
@@ -57,9 +58,19 @@ public sealed class GuardedProxy : IAsyncLifetime
         using (var put = await Registry.PutServiceAsync(service, settings ?? new { }))
             await RegistryApi.DocumentOfAsync(put);
         foreach (var backend in Backends.Take(instances))
-            await Registry.RegisterActiveAsync(service, backend, extra: extra);
+            await RegisterActiveAsync(service, backend, extra);
         return service;
     }
+
+    /// <summary>Registers until the instance is active: with a short timeout, a first probe may fail on a busy machine.</summary>
+    private Task<JsonElement> RegisterActiveAsync(string service, Backend backend, object? extra) => Eventually.Until(
+        $"{service}/{backend.Name} is active",
+        async () =>
+        {
+            using var answer = await Registry.RegisterAsync(service, backend, extra: extra, query: "wait=10");
+            return await RegistryApi.DocumentOfAsync(answer);
+        },
+        instance => instance.State() == "active");
 
     /// <summary>A backend that a test may end.</summary>
     internal async Task<Backend> OwnBackendAsync(string name, int port = 0)

@@ -62,16 +62,22 @@ public sealed class LeaseTests(GuardedProxy guarded) : IClassFixture<GuardedProx
     {
         const int Instances = 25;
         // A proxy of its own: the guard counts all leases of a proxy.
-        await using var proxy = await ProxyProcess.StartAsync(new ProxyOptions { Guards = true, Arguments = GuardedProxy.Quick });
+        await using var proxy = await ProxyProcess.StartAsync(new ProxyOptions
+        {
+            Guards = true,
+            Arguments = ["--Defaults:HealthCheck:Interval=00:00:05", "--Defaults:HealthCheck:Timeout=00:00:05", "--Defaults:HealthCheck:Fast=00:00:00.2", "--Defaults:Ttl=00:00:10"],
+        });
         await using var a = await Backend.StartAsync("a");
         await using var dying = await Backend.StartAsync("dying");
         var names = Enumerable.Range(1, Instances - 1).Select(n => "i" + n.ToString(CultureInfo.InvariantCulture)).ToArray();
-        foreach (var name in names)
-            await proxy.Registry.RegisterActiveAsync("s", a, name, _leased);
-        await proxy.Registry.RegisterActiveAsync("s", dying, extra: _leased);
-        foreach (var name in names)
-            using (await proxy.Registry.HeartbeatAsync("s", name)) { }
-        using (await proxy.Registry.HeartbeatAsync("s", "dying")) { }
+        await Task.WhenAll(names.Select(name => proxy.Registry.RegisterActiveAsync("s", a, name)));
+        await proxy.Registry.RegisterActiveAsync("s", dying);
+        foreach (var name in names.Append("dying"))
+        {
+            using var heartbeat = await proxy.Registry.HeartbeatAsync("s", name);
+            heartbeat.StatusCode.Should().Be(HttpStatusCode.NoContent);
+        }
+
         var load = TimedLoad.Start(proxy.Address, 2, "/s/delay?ms=5");
 
         var degraded = await proxy.Registry.UntilAsync("leases are held", "/health", h => h.GetProperty("status").GetString() == "degraded");
@@ -98,7 +104,8 @@ public sealed class LeaseTests(GuardedProxy guarded) : IClassFixture<GuardedProx
     /// <summary>Until every lease ran out more than two looks ago: whoever has not gone by then is held.</summary>
     private static Task UntilOverdueAsync(ProxyProcess proxy) => proxy.Registry.UntilAsync(
         "every lease has been over for two seconds", "/services/s",
-        s => s.GetProperty("instances").EnumerateArray().All(i => DateTimeOffset.UtcNow - i.GetProperty("lease").GetProperty("expires_at").GetDateTimeOffset() > TimeSpan.FromSeconds(2)));
+        s => s.GetProperty("instances").EnumerateArray().All(i => DateTimeOffset.UtcNow - i.GetProperty("lease").GetProperty("expires_at").GetDateTimeOffset() > TimeSpan.FromSeconds(2)),
+        TimeSpan.FromSeconds(40));
 
     private static async Task<int> CountAsync(ProxyProcess proxy) => (await proxy.Registry.ServiceAsync("s")).Ids().Count;
 
