@@ -28,8 +28,8 @@ internal enum BusReason
     AmbiguousInstance,
     UnknownCommand,
 
-    /// <summary>A retained command: it would be carried out again at each reconnect.</summary>
-    RetainedCommand,
+    /// <summary>Retained, and would take effect again at each reconnect: a command, or a goodbye that holds for ever.</summary>
+    Retained,
 
     /// <summary>Configuration or another service stands against it.</summary>
     Conflict,
@@ -74,7 +74,7 @@ internal static class BusReasons
         BusReason.UnknownInstance => "unknown_instance",
         BusReason.AmbiguousInstance => "ambiguous_instance",
         BusReason.UnknownCommand => "unknown_command",
-        BusReason.RetainedCommand => "retained_command",
+        BusReason.Retained => "retained",
         BusReason.Conflict => "conflict",
         BusReason.StoreUnavailable => "store_unavailable",
         BusReason.QueueFull => "queue_full",

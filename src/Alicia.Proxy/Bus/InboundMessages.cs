@@ -64,6 +64,8 @@ internal static class InboundMessages
         {
             TopicMeaning.HealthCheck => new InboundMessage.HealthQuestion(),
             TopicMeaning.Register => Registration(body, payload),
+            // A goodbye from whenever would take the service out again at each reconnect, long after it came back. A will only raises a suspicion.
+            TopicMeaning.Unregister when raw.Retained && !will && !(envelope.Ttl > 0) => Nothing(BusReason.Retained, "retained, without a ttl"),
             TopicMeaning.Unregister => Unregistration(body, will),
             TopicMeaning.Health => Evidence(body, topics.SubjectOf(raw.Topic)),
             _ => Command(body, envelope, raw.Retained),
@@ -128,7 +130,7 @@ internal static class InboundMessages
         var name = body.Text("command");
         var sender = new CommandSender(name, envelope.MessageId, envelope.Source);
         if (retained)
-            return new InboundMessage.WithoutEffect(BusReason.RetainedCommand, "a retained command would be carried out again at each reconnect", sender);
+            return new InboundMessage.WithoutEffect(BusReason.Retained, "a retained command would be carried out again at each reconnect", sender);
         if (name is null)
             body.Faults.AddIfNone("command", "is required");
         var fields = body.Object("parameters") ?? body;

@@ -51,7 +51,7 @@ public sealed class BadInputTests
         foreach (var (reason, topic, _) in nonsense)
             proxy.Process.Errors.Where(line => line.Contains($"on {topic} ", StringComparison.Ordinal) && line.Contains($"({reason})", StringComparison.Ordinal)).Should().ContainSingle(reason);
         proxy.Process.Errors.Should().ContainSingle(line => line.Contains("on alicia/system/discovery/unregister ", StringComparison.Ordinal) && line.Contains("(bad_json)", StringComparison.Ordinal));
-        proxy.Process.Errors.Should().ContainSingle(line => line.Contains("(retained_command)", StringComparison.Ordinal));
+        proxy.Process.Errors.Should().ContainSingle(line => line.Contains("(retained)", StringComparison.Ordinal));
         proxy.Process.Errors.Count(line => line.Contains("has no effect", StringComparison.Ordinal)).Should().Be(nonsense.Length + 2);
         proxy.Process.Errors.Should().NotContain(line => line.Contains(" ERR ", StringComparison.Ordinal));
     }

@@ -211,10 +211,19 @@ public sealed class InboundMessagesTests
     }
 
     [Fact]
-    public void A_retained_command_is_not_carried_out_again_at_each_reconnect()
+    public void A_retained_is_not_carried_out_again_at_each_reconnect()
     {
-        ReasonOf(Command, """{ "command": "drain", "service_name": "tts", "instance_id": "a" }""", retained: true).Should().Be(BusReason.RetainedCommand);
+        ReasonOf(Command, """{ "command": "drain", "service_name": "tts", "instance_id": "a" }""", retained: true).Should().Be(BusReason.Retained);
         Read(Register, """{ "service_name": "tts" }""", retained: true).Should().BeOfType<InboundMessage.Registration>("an announcement may be kept");
+    }
+
+    [Fact]
+    public void A_retained_goodbye_counts_while_it_holds_and_a_retained_will_always()
+    {
+        ReasonOf(Unregister, """{ "service_name": "tts" }""", retained: true).Should().Be(BusReason.Retained);
+        ReasonOf(Unregister, Enveloped("""{ "service_name": "tts" }""", ttl: 0), retained: true).Should().Be(BusReason.Retained);
+        Read(Unregister, Enveloped("""{ "service_name": "tts" }""", ttl: 60), retained: true).Should().BeOfType<InboundMessage.Unregistration>();
+        Read(Unregister, """{ "service_name": "tts", "will": true }""", retained: true).Should().BeOfType<InboundMessage.Unregistration>();
     }
 
     [Fact]
