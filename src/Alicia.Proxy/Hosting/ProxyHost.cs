@@ -111,6 +111,7 @@ internal sealed class ProxyHost : IAsyncDisposable
             services.AddSingleton<Departures>();
             services.AddHealth(s => s.GetRequiredService<CurrentConfiguration>().Value.Registry.RemoveAfter);
             services.AddManagement();
+            services.AddProxyMetrics(listeners.Callers, HealthEndpoints.Version);
             services.AddHostedService(s => new ConfigurationWatcher(loader, s.GetRequiredService<CurrentConfiguration>(), load.Stamps,
                 s.GetRequiredService<ConfigurationInForce>().ApplyWhenWritableAsync, TimeProvider.System, s.GetRequiredService<ILogger<ConfigurationWatcher>>()));
             // A stop waits as long as StopAsync says, and no longer.
@@ -120,6 +121,8 @@ internal sealed class ProxyHost : IAsyncDisposable
             .UseKestrel(listeners.Configure)
             .Configure(app =>
             {
+                // Before the first service is there to be measured.
+                app.ApplicationServices.GetRequiredService<MetricPipeline>().Open();
                 app.MapWhen(Listeners.IsManagement, management => management.UseManagement());
                 app.UseDataPlane();
                 // YARP has its first configuration now and the listeners are not open yet: the moment to route by the registry.
