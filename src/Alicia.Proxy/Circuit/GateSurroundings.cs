@@ -8,11 +8,12 @@ namespace Alicia.Proxy.Circuit;
 /// </summary>
 internal sealed partial class GateSurroundings(EventLog events, ILogger<GateSurroundings> logger)
 {
-    /// <summary>Hears of nothing.</summary>
-    public static readonly GateSurroundings None = new(new EventLog(TimeProvider.System), Microsoft.Extensions.Logging.Abstractions.NullLogger<GateSurroundings>.Instance);
-
+    // Before None, which needs them: static fields are set in the order in which they stand.
     private static readonly int States = Enum.GetValues<CircuitState>().Length;
     private static readonly int Reasons = Enum.GetValues<CircuitReason>().Length;
+
+    /// <summary>Hears of nothing.</summary>
+    public static readonly GateSurroundings None = new(new EventLog(TimeProvider.System), Microsoft.Extensions.Logging.Abstractions.NullLogger<GateSurroundings>.Instance);
 
     private readonly long[] _moves = new long[States * States * Reasons];
     private long _held;
