@@ -9,6 +9,7 @@ const string Usage = """
       pick        what a routing and balancing decision costs: nanoseconds and bytes
       registry    registrations, restarts and memory of a proxy with many instances
       forward     what the proxy adds to a request, beside direct calls and other proxies
+      metrics     what being observed costs, and a scrape of many instances
 
     README.md beside the project explains the options.
     """;
@@ -30,10 +31,16 @@ try
             return await PickRun.RunAsync(rest);
         case "registry":
         case "forward":
+        case "metrics":
             using (PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal))
             using (PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal))
             {
-                return await (args[0] == "registry" ? RegistryRun.RunAsync(rest, interrupted.Token) : ForwardRun.RunAsync(rest, interrupted.Token));
+                return await (args[0] switch
+                {
+                    "registry" => RegistryRun.RunAsync(rest, interrupted.Token),
+                    "forward" => ForwardRun.RunAsync(rest, interrupted.Token),
+                    _ => MetricsRun.RunAsync(rest, interrupted.Token),
+                });
             }
 
         case LoadBackend.Verb:

@@ -21,7 +21,7 @@ internal static partial class NotYetBuilt
         if (configuration.Mqtt.Host is not null)
             LogNoEffect(logger, "Mqtt:Host", "the message bus");
         if (configuration.OtlpEndpoint is not null)
-            LogNoEffect(logger, "Otlp:Endpoint", "traces; metrics are exported");
+            LogNoEffect(logger, "Otlp:Endpoint", "traces (metrics are sent there)");
         if (configuration.Logging.AccessLog)
             LogNoEffect(logger, "Logging:AccessLog", "the access log");
         if (configuration.ForwardingHttp1 == Http1Forwarding.Direct)
