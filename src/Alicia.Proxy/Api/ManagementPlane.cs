@@ -8,7 +8,7 @@ internal static partial class ManagementPlane
 {
     public static IServiceCollection AddManagement(this IServiceCollection services)
     {
-        services.AddSingleton<ManagementGuard>().AddSingleton<RegistryAccess>().AddSingleton<Readiness>();
+        services.AddSingleton<ManagementGuard>().AddSingleton<RegistryAccess>().AddSingleton<Readiness>().AddSingleton<EventStreams>().AddSingleton<HealthReport>();
         services.ConfigureHttpJsonOptions(options =>
         {
             options.SerializerOptions.PropertyNamingPolicy = Wire.Json.PropertyNamingPolicy;
@@ -45,6 +45,7 @@ internal static partial class ManagementPlane
             endpoints.MapBalance();
             endpoints.MapStats();
             endpoints.MapMetrics();
+            endpoints.MapEvents();
             endpoints.MapHealth();
             endpoints.MapProxyOpenApi();
         });

@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Alicia.Proxy.Events;
 using Alicia.Proxy.Registry;
 
 namespace Alicia.Proxy.Api;
@@ -18,6 +19,8 @@ internal static class Wire
         Converters = { new UtcConverter() },
     };
 
+    private static readonly string[] EventKinds = [.. Enum.GetValues<EventKind>().Select(kind => JsonNamingPolicy.SnakeCaseLower.ConvertName(kind.ToString()))];
+
     public static string Name(RegistrationSource source) => source switch
     {
         RegistrationSource.Api => "api",
@@ -26,13 +29,10 @@ internal static class Wire
         _ => throw new ArgumentOutOfRangeException(nameof(source), source, null),
     };
 
-    public static string Name(InstanceState state) => state switch
-    {
-        InstanceState.Pending => "pending",
-        InstanceState.Active => "active",
-        InstanceState.Draining => "draining",
-        _ => throw new ArgumentOutOfRangeException(nameof(state), state, null),
-    };
+    public static string Name(InstanceState state) => state.WireName();
+
+    /// <summary>Such as <c>instance_registered</c>.</summary>
+    public static string Name(EventKind kind) => EventKinds[(int)kind];
 
     /// <summary>2026-11-23T16:08:11.123Z: one spelling of a time, so that clients may compare texts.</summary>
     private sealed class UtcConverter : JsonConverter<DateTimeOffset>

@@ -6,21 +6,29 @@ namespace Alicia.Proxy.Events;
 /// What happened lately, and the fan-out to those who follow it. Whoever publishes never waits: history and each follower's queue are bounded, and a
 /// follower that falls behind is cut off rather than served late.
 /// </summary>
-internal sealed class EventLog(TimeProvider time)
+internal sealed class EventLog
 {
     /// <summary>Events kept for those who resume: some minutes of a busy house.</summary>
     public const int HistoryLength = 1024;
 
-    /// <summary>Events that one follower may be behind.</summary>
+    /// <summary>Events that one follower may be behind. More than the history, so that one who resumes from its beginning has room for what comes.</summary>
     public const int QueueLength = 2048;
 
+    private readonly TimeProvider _time;
     private readonly Lock _lock = new();
     private readonly Queue<ProxyEvent> _history = new(HistoryLength);
     private readonly HashSet<Follower> _followers = [];
     private long _lastId;
     private long _cutOff;
 
-    /// <summary>Id of the latest event; 0 before the first.</summary>
+    public EventLog(TimeProvider time)
+    {
+        _time = time;
+        // Microseconds of the clock: nobody publishes one a microsecond, so that an id from before a restart is never one of this process's. Exact in a JSON number.
+        _lastId = (time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
+    }
+
+    /// <summary>Id of the latest event; before the first, the id that it follows.</summary>
     public long LastId => Volatile.Read(ref _lastId);
 
     /// <summary>Who follows now.</summary>
@@ -41,48 +49,60 @@ internal sealed class EventLog(TimeProvider time)
     {
         lock (_lock)
         {
-            var happened = new ProxyEvent(++_lastId, time.GetUtcNow(), kind, service, happening);
+            var happened = new ProxyEvent(++_lastId, _time.GetUtcNow(), kind, service, happening);
             if (_history.Count == HistoryLength)
                 _history.Dequeue();
             _history.Enqueue(happened);
-            foreach (var slow in _followers.Where(f => !f.Queue.Writer.TryWrite(happened)).ToArray())
+            List<Follower>? behind = null;
+            foreach (var follower in _followers)
             {
-                _followers.Remove(slow);
-                slow.Queue.Writer.TryComplete();
-                _cutOff++;
+                if (!follower.Queue.Writer.TryWrite(happened))
+                    (behind ??= []).Add(follower);
             }
+
+            foreach (var follower in behind ?? [])
+                Cut_NeedsLock(follower);
         }
     }
 
-    /// <summary>Follows from now on, or, with <paramref name="after"/>, from the event after that id as far as the history goes back.</summary>
+    /// <summary>
+    /// Follows from now on, or, with <paramref name="after"/>, from the event after that id. Where the history does not reach back so far, or does not
+    /// know the id, from the oldest event that it has.
+    /// </summary>
     /// <param name="after">Last id that the follower has seen, or null for only what comes.</param>
     public Follower Follow(long? after = null)
     {
         lock (_lock)
         {
-            // An id from before a restart is ahead of this process's: nothing of it is known here, so everything is news.
-            var from = after is { } id && id > _lastId ? 0 : after ?? _lastId;
-            var missed = _history.Where(e => e.Id > from).ToArray();
-            var gap = missed.Length > 0 && missed[0].Id > from + 1;
-            var follower = new Follower(this, gap || after > _lastId);
-            foreach (var happened in missed)
+            var forgotten = _lastId - _history.Count;
+            // Ahead of the latest: from before a restart with the clock set back in between.
+            var gap = after < forgotten || after > _lastId;
+            var from = gap ? forgotten : after ?? _lastId;
+            var follower = new Follower(this, from, gap);
+            foreach (var happened in _history.Skip((int)(from - forgotten)))
                 follower.Queue.Writer.TryWrite(happened);
             _followers.Add(follower);
             return follower;
         }
     }
 
-    private void Leave(Follower follower)
+    private void Cut_NeedsLock(Follower follower)
     {
-        lock (_lock)
-            _followers.Remove(follower);
-        follower.Queue.Writer.TryComplete();
+        if (!_followers.Remove(follower))
+            return;
+        _cutOff++;
+        follower.End(cutOff: true);
     }
 
     /// <summary>One who follows. Disposing it ends the following.</summary>
-    internal sealed class Follower(EventLog log, bool gap) : IDisposable
+    internal sealed class Follower(EventLog log, long from, bool gap) : IDisposable
     {
+        private readonly CancellationTokenSource _cutOff = new();
+
         internal Channel<ProxyEvent> Queue { get; } = Channel.CreateBounded<ProxyEvent>(new BoundedChannelOptions(QueueLength) { SingleReader = true });
+
+        /// <summary>Id that the first event follows.</summary>
+        public long From { get; } = from;
 
         /// <summary>True when the history did not reach back to where the follower wanted to resume: it has missed events.</summary>
         public bool Gap { get; } = gap;
@@ -90,6 +110,29 @@ internal sealed class EventLog(TimeProvider time)
         /// <summary>Events in order; completes when the follower was cut off.</summary>
         public ChannelReader<ProxyEvent> Events => Queue.Reader;
 
-        public void Dispose() => log.Leave(this);
+        /// <summary>Cancelled when the follower was cut off: what is still in its queue is not worth delivering.</summary>
+        public CancellationToken CutOff => _cutOff.Token;
+
+        /// <summary>Cuts the follower off as too slow, for one whose reader stands still with its queue not yet full.</summary>
+        public void GiveUp()
+        {
+            lock (log._lock)
+                log.Cut_NeedsLock(this);
+        }
+
+        public void Dispose()
+        {
+            lock (log._lock)
+                log._followers.Remove(this);
+            End(cutOff: false);
+        }
+
+        internal void End(bool cutOff)
+        {
+            Queue.Writer.TryComplete();
+            // What hangs on the token runs elsewhere; who publishes does not wait for it. A source without a timer needs no disposal.
+            if (cutOff)
+                _ = _cutOff.CancelAsync();
+        }
     }
 }

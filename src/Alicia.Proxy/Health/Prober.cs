@@ -51,7 +51,7 @@ internal sealed class Prober(UpstreamConnector connector, NameResolver resolver,
         }
         catch (UpstreamConnectException e)
         {
-            return ProbeResult.Fail(KindOf(e.Failure), e.Message);
+            return ProbeResult.Fail(KindOf(e), e.Message);
         }
         catch (Exception e) when (timeout.IsCancellationRequested && (e is OperationCanceledException or HttpRequestException or IOException or SocketException))
         {
@@ -60,7 +60,7 @@ internal sealed class Prober(UpstreamConnector connector, NameResolver resolver,
         }
         catch (Exception e) when (e is HttpRequestException or IOException or SocketException)
         {
-            return ProbeResult.Fail(KindOf(e), (e.InnerException ?? e).Message);
+            return ProbeResult.Fail(KindOf(e), e.GetBaseException().Message);
         }
     }
 
@@ -74,8 +74,10 @@ internal sealed class Prober(UpstreamConnector connector, NameResolver resolver,
                 : throw new IOException("The instance would not have the request on the first connection.")));
     }
 
-    private static ProbeFailure KindOf(ConnectFailure failure) => failure switch
+    private static ProbeFailure KindOf(UpstreamConnectException e) => e.Failure switch
     {
+        // Accepted, and reset before this side had looked: somebody does listen.
+        ConnectFailure.Refused when e.InnerException is SocketException { SocketErrorCode: SocketError.ConnectionReset } => ProbeFailure.Reset,
         ConnectFailure.DnsError or ConnectFailure.DnsTimeout => ProbeFailure.Dns,
         ConnectFailure.Prohibited => ProbeFailure.Prohibited,
         ConnectFailure.TlsProtocol or ConnectFailure.TlsCertificate => ProbeFailure.Tls,
@@ -85,15 +87,21 @@ internal sealed class Prober(UpstreamConnector connector, NameResolver resolver,
 
     private static ProbeFailure KindOf(Exception e)
     {
-        var error = e switch
+        // A fault of the protocol that shows while HTTP/2 is being set up comes wrapped once more, or as the client's own word without any cause below it.
+        for (var cause = e; cause is not null; cause = cause.InnerException)
         {
-            HttpRequestException http => http.HttpRequestError,
-            HttpIOException io => io.HttpRequestError,
-            _ => HttpRequestError.Unknown,
-        };
-        return error is HttpRequestError.InvalidResponse or HttpRequestError.HttpProtocolError or HttpRequestError.VersionNegotiationError
-            or HttpRequestError.ConfigurationLimitExceeded
-            ? ProbeFailure.Protocol
-            : ProbeFailure.Reset;
+            var error = cause switch
+            {
+                HttpRequestException http => http.HttpRequestError,
+                HttpIOException io => io.HttpRequestError,
+                _ => HttpRequestError.Unknown,
+            };
+            if (error is HttpRequestError.InvalidResponse or HttpRequestError.HttpProtocolError or HttpRequestError.VersionNegotiationError
+                or HttpRequestError.ConfigurationLimitExceeded
+                || cause is HttpRequestException { HttpRequestError: HttpRequestError.Unknown, InnerException: null })
+                return ProbeFailure.Protocol;
+        }
+
+        return ProbeFailure.Reset;
     }
 }

@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Alicia.Proxy.Configuration;
+using Alicia.Proxy.Events;
 using Alicia.Proxy.Forwarding;
 using Alicia.Proxy.Registry;
 using Alicia.Proxy.Registry.Changes;
@@ -111,6 +112,6 @@ internal static class StoreServices
             services.AddSingleton<IRegistryStore, MemoryRegistryStore>();
         else
             services.AddSingleton<IRegistryStore>(s => new SqliteRegistryStore(configuration.Path, s.GetRequiredService<ILogger<SqliteRegistryStore>>()));
-        return services.AddSingleton<ServiceRegistry>().AddSingleton<ConfigurationInForce>();
+        return services.AddSingleton<ServiceRegistry>().AddSingleton<ConfigurationInForce>().AddSingleton<EventLog>().AddSingleton<RegistryEvents>();
     }
 }

@@ -16,6 +16,7 @@ internal sealed class InstanceLive(long epoch)
     private long _lastProbe;
     private long _leaseRenewedAt;
     private Action<InstanceLive>? _onIdle;
+    private volatile bool _isOverdue;
 
     /// <summary>Identity for the life of the process and beyond: an instance that comes back or moves gets another.</summary>
     public long Epoch { get; } = epoch;
@@ -109,6 +110,9 @@ internal sealed class InstanceLive(long epoch)
     /// <summary>Moving average of the time to the response head in seconds; NaN until the first response.</summary>
     public double ResponseTime => Volatile.Read(ref _hot.ResponseTime);
 
+    /// <summary>Their times to the response head together, in microseconds.</summary>
+    public long ResponseMicros => Volatile.Read(ref _hot.ResponseMicros);
+
     /// <summary>Position in the service's rotation when the instance was last picked; orders a rebuilt rotation least recently used first.</summary>
     public long RotationTicket
     {
@@ -121,6 +125,13 @@ internal sealed class InstanceLive(long epoch)
     {
         get => Volatile.Read(ref _leaseRenewedAt);
         set => Volatile.Write(ref _leaseRenewedAt, value);
+    }
+
+    /// <summary>True once the time that the instance had for draining is over. Never false again; set before its upgraded connections are ended.</summary>
+    public bool IsOverdue
+    {
+        get => _isOverdue;
+        set => _isOverdue = value;
     }
 
     /// <summary>Takes a slot if one is free. Exact under any concurrency: no request goes out above the cap, and none once the instance is closed.</summary>

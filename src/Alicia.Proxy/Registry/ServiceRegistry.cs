@@ -23,8 +23,8 @@ internal sealed partial class ServiceRegistry(IRegistryStore store, TimeProvider
     /// <summary>The current snapshot. Never blocks.</summary>
     public RegistrySnapshot Snapshot => Volatile.Read(ref _snapshot);
 
-    /// <summary>Called by the writer after each swap, with the new snapshot. Set once, before <see cref="LoadAsync"/>; must not block.</summary>
-    public Action<RegistrySnapshot>? Published { get; set; }
+    /// <summary>Raised by the writer after each swap, with the snapshots before and after it, in order. Whoever listens must neither block nor throw.</summary>
+    public event Action<RegistrySnapshot, RegistrySnapshot>? Published;
 
     /// <summary>Name of the store behind the registry.</summary>
     public string StoreName => store.Name;
@@ -186,8 +186,9 @@ internal sealed partial class ServiceRegistry(IRegistryStore store, TimeProvider
 
     private void Swap(RegistrySnapshot snapshot)
     {
+        var before = Snapshot;
         Volatile.Write(ref _snapshot, snapshot);
-        Published?.Invoke(snapshot);
+        Published?.Invoke(before, snapshot);
     }
 
     /// <summary>Merges what the store holds with what only this process knows: configuration's layer and instances that are leaving.</summary>

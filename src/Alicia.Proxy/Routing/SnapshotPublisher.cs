@@ -49,7 +49,7 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
     {
         (_registry, _provider, _services, _lives, _endpoints, _policies, _time, _logger) = (registry, provider, services, lives, endpoints, policies, time, logger);
         (_gates, _surroundings) = (gates, surroundings);
-        registry.Published = _ => _signal.Writer.TryWrite(true);
+        registry.Published += (_, _) => _signal.Writer.TryWrite(true);
         surroundings.RotationChanged = service =>
         {
             _rearranged.TryAdd(service, true);

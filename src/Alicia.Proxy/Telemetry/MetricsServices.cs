@@ -1,3 +1,4 @@
+using Alicia.Proxy.Bus;
 using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Configuration;
 using Alicia.Proxy.Connections;
@@ -17,7 +18,7 @@ internal static class MetricsServices
     /// <param name="version">The program's.</param>
     public static IServiceCollection AddProxyMetrics(this IServiceCollection services, ConnectionCount callers, string version)
     {
-        services.AddSingleton<ProxyMeter>().AddSingleton<BusMetrics>();
+        services.AddSingleton<ProxyMeter>();
         services.AddSingleton(s =>
         {
             var registry = s.GetRequiredService<ServiceRegistry>();
@@ -31,7 +32,7 @@ internal static class MetricsServices
             _ = new ServiceMetrics(meter, census, lives, callers, s.GetRequiredService<UpstreamConnector>());
             _ = new ControlMetrics(meter, s.GetRequiredService<ServiceRegistry>(), s.GetRequiredService<SnapshotPublisher>(), s.GetRequiredService<GateSurroundings>(),
                 s.GetRequiredService<ProbeCounters>(), s.GetRequiredService<LeaseBook>(), s.GetRequiredService<NameResolver>(), s.GetRequiredService<EventLog>(), version);
-            _ = s.GetRequiredService<BusMetrics>();
+            _ = new BusMetrics(meter, s.GetRequiredService<BusCounters>(), () => s.GetRequiredService<BusConnection>().Connected);
             _ = new ProcessMetrics(meter);
             return new MetricPipeline(meter, census, configuration, s, s.GetRequiredService<TimeProvider>(), version, s.GetRequiredService<ILogger<MetricPipeline>>());
         });

@@ -24,6 +24,7 @@ public sealed partial class ApiDocumentTests(RunningProxy running) : IClassFixtu
     [InlineData("/services/{service}/balance/{path}", "get put post delete patch")]
     [InlineData("/stats", "get")]
     [InlineData("/stats/{service}", "get")]
+    [InlineData("/events", "get")]
     [InlineData("/health", "get")]
     [InlineData("/health/live", "get")]
     [InlineData("/health/ready", "get")]

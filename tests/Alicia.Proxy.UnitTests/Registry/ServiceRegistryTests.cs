@@ -16,7 +16,8 @@ public sealed class ServiceRegistryTests : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        _registry = new ServiceRegistry(_store, TimeProvider.System, NullLogger<ServiceRegistry>.Instance) { Published = s => _published.Enqueue(s.Revision) };
+        _registry = new ServiceRegistry(_store, TimeProvider.System, NullLogger<ServiceRegistry>.Instance);
+        _registry.Published += (_, after) => _published.Enqueue(after.Revision);
         await _registry.LoadAsync(default);
     }
 

@@ -1,3 +1,4 @@
+using Alicia.Proxy.Bus;
 using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Forwarding;
 using Alicia.Proxy.Health;
@@ -52,6 +53,14 @@ public sealed class MetricLabelTests
             (ProbeFailure.Timeout, "probe_timeout"), (ProbeFailure.Reset, "probe_reset"), (ProbeFailure.Protocol, "probe_protocol"), (ProbeFailure.Status, "probe_status"),
             (ProbeFailure.Body, "probe_body"), (ProbeFailure.NotServing, "probe_not_serving"));
     }
+
+    [Fact]
+    public void Every_reason_of_the_bus_has_its_word() => Pin(BusReasons.Name,
+        (BusReason.BadJson, "bad_json"), (BusReason.Oversized, "oversized"), (BusReason.BadField, "bad_field"), (BusReason.Expired, "expired"), (BusReason.MaxHops, "max_hops"),
+        (BusReason.NoAddress, "no_address"), (BusReason.UnknownService, "unknown_service"), (BusReason.UnknownInstance, "unknown_instance"),
+        (BusReason.AmbiguousInstance, "ambiguous_instance"), (BusReason.UnknownCommand, "unknown_command"), (BusReason.RetainedCommand, "retained_command"),
+        (BusReason.Conflict, "conflict"), (BusReason.StoreUnavailable, "store_unavailable"), (BusReason.QueueFull, "queue_full"), (BusReason.Internal, "internal"),
+        (BusReason.Own, "own"), (BusReason.Device, "device"), (BusReason.OtherStatus, "other_status"), (BusReason.UnclearEvidence, "unclear_evidence"));
 
     [Theory]
     [InlineData(0, "none")]
