@@ -78,8 +78,8 @@ internal sealed partial class MetricPipeline : BackgroundService
     public override void Dispose()
     {
         base.Dispose();
+        // Not the semaphore, which holds nothing: the loop may come to it once more.
         _current?.Provider.Dispose();
-        _one.Dispose();
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
