@@ -9,6 +9,7 @@ const string Usage = """
       pick        what a routing and balancing decision costs: nanoseconds and bytes
       registry    registrations, restarts and memory of a proxy with many instances
       forward     what the proxy adds to a request, beside direct calls and other proxies
+      metrics     what being observed costs, and a scrape of many instances
       probe       what health checks cost
       bus         what a storm of messages on the bus does to requests
 
@@ -32,6 +33,7 @@ try
             return await PickRun.RunAsync(rest);
         case "registry":
         case "forward":
+        case "metrics":
         case "probe":
         case "bus":
             using (PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal))
@@ -41,6 +43,7 @@ try
                 {
                     "registry" => RegistryRun.RunAsync(rest, interrupted.Token),
                     "forward" => ForwardRun.RunAsync(rest, interrupted.Token),
+                    "metrics" => MetricsRun.RunAsync(rest, interrupted.Token),
                     "probe" => ProbeRun.RunAsync(rest, interrupted.Token),
                     _ => BusRun.RunAsync(rest, interrupted.Token),
                 });

@@ -44,6 +44,7 @@ internal static partial class ManagementPlane
             endpoints.MapServices();
             endpoints.MapBalance();
             endpoints.MapStats();
+            endpoints.MapMetrics();
             endpoints.MapEvents();
             endpoints.MapHealth();
             endpoints.MapProxyOpenApi();

@@ -1,3 +1,4 @@
+using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Configuration;
 using Alicia.Proxy.Live;
 using Alicia.Proxy.Registry;
@@ -23,7 +24,7 @@ internal static class StatsEndpoints
         Results.Json(StatsDocument.Of(access.Registry.Snapshot, access.Lives, access.Clock, name => VisibleServices.Shows(context, name)), Wire.Json);
 
     private static IResult One(string service, RegistryAccess access) => access.Registry.Snapshot.TryGet(service, out var found)
-        ? Results.Json(ServiceStatsDocument.Of(found, access.Lives, access.Clock), Wire.Json)
+        ? Results.Json(ServiceStatsDocument.Of(found, access.Lives, access.Gates, access.Clock), Wire.Json)
         : Problems.Of(Rejection.UnknownService(service));
 }
 
@@ -65,7 +66,7 @@ internal sealed record ServiceStatsDocument(string ServiceName, string Algorithm
     long FailedRequests, long RejectedRequests, long AbortedRequests, long ActiveConnections, double AverageResponseTime, double? P50, double? P90, double? P99,
     double RequestsPerSecond, double Uptime, DateTimeOffset Timestamp, IReadOnlyList<InstanceShareDocument> Instances)
 {
-    public static ServiceStatsDocument Of(Service service, LiveTable lives, ProcessClock clock)
+    public static ServiceStatsDocument Of(Service service, LiveTable lives, GateTable gates, ProcessClock clock)
     {
         var live = lives.Read(service.Name);
         var counters = ServiceCounters.Of(live, clock);
@@ -74,14 +75,15 @@ internal sealed record ServiceStatsDocument(string ServiceName, string Algorithm
             service.Name, service.Settings.Get(SettingKeys.Algorithm), service.Instances.Length,
             StatsDocument.Count(service, lives, HealthStatus.Healthy), StatsDocument.Count(service, lives, HealthStatus.Unhealthy), counters.TotalRequests, counters.FailedRequests,
             counters.RejectedRequests, counters.AbortedRequests, counters.ActiveConnections, counters.AverageResponseTime, recent.Percentile(0.5), recent.Percentile(0.9),
-            recent.Percentile(0.99), counters.RequestsPerSecond, clock.Uptime.TotalSeconds, clock.Now, InstanceShareDocument.Of(service, lives));
+            recent.Percentile(0.99), counters.RequestsPerSecond, clock.Uptime.TotalSeconds, clock.Now, InstanceShareDocument.Of(service, lives, gates));
     }
 }
 
 /// <summary>What one instance should get and what it got.</summary>
 /// <param name="InstanceId">The instance.</param>
 /// <param name="Weight">Its weight.</param>
-/// <param name="ExpectedShare">Share by weight among the instances in rotation, 0–1; 0 for one that is not. Round robin ignores weights.</param>
+/// <param name="ExpectedShare">Share by weight among the instances that requests go to now, 0–1; 0 for one that is pending, draining, unhealthy, out by its circuit, or a backup that is not
+/// needed. Round robin ignores weights.</param>
 /// <param name="ReceivedShare">Share of the attempts that the listed instances have had since they were registered, 0–1.</param>
 /// <param name="TotalRequests">Attempts since it was registered.</param>
 /// <param name="FailedRequests">Those that failed.</param>
@@ -90,10 +92,12 @@ internal sealed record ServiceStatsDocument(string ServiceName, string Algorithm
 internal sealed record InstanceShareDocument(string InstanceId, int Weight, double ExpectedShare, double ReceivedShare, long TotalRequests, long FailedRequests,
     int ActiveConnections, double? ResponseTime)
 {
-    public static IReadOnlyList<InstanceShareDocument> Of(Service service, LiveTable lives)
+    public static IReadOnlyList<InstanceShareDocument> Of(Service service, LiveTable lives, GateTable gates)
     {
         var weighted = service.Settings.Get(SettingKeys.Algorithm) != "round_robin";
-        double WeightOf(Instance i) => !i.InRotation ? 0 : weighted ? i.Weight : 1;
+        bool Usable(Instance i) => i.InRotation && gates.TryGet(i.Epoch, out var gate) && gate.Standing == GateStanding.Usable;
+        var first = service.Instances.Where(Usable).Select(i => i.Priority).DefaultIfEmpty().Min();
+        double WeightOf(Instance i) => i.Priority != first || !Usable(i) ? 0 : weighted ? i.Weight : 1;
         var totalWeight = service.Instances.Sum(WeightOf);
         var rows = service.Instances.Select(i => (Instance: i, Live: lives.Read(i.Epoch))).ToArray();
         var totalRequests = rows.Sum(r => r.Live.TotalRequests);

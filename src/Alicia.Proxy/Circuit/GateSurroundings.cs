@@ -8,13 +8,25 @@ namespace Alicia.Proxy.Circuit;
 /// </summary>
 internal sealed partial class GateSurroundings(EventLog events, ILogger<GateSurroundings> logger)
 {
+    // Before None, which needs them: static fields are set in the order in which they stand.
+    private static readonly int States = Enum.GetValues<CircuitState>().Length;
+    private static readonly int Reasons = Enum.GetValues<CircuitReason>().Length;
+
     /// <summary>Hears of nothing.</summary>
     public static readonly GateSurroundings None = new(new EventLog(TimeProvider.System), Microsoft.Extensions.Logging.Abstractions.NullLogger<GateSurroundings>.Instance);
 
+    private readonly long[] _moves = new long[States * States * Reasons];
     private long _held;
 
     /// <summary>Openings that a service's limit on ejections kept from happening, since start.</summary>
     public long Held => Volatile.Read(ref _held);
+
+    /// <summary>Moves of circuits since start, those that have happened at least once.</summary>
+    public IEnumerable<(CircuitTransition Transition, long Count)> Moves =>
+        from i in Enumerable.Range(0, _moves.Length)
+        let count = Volatile.Read(ref _moves[i])
+        where count > 0
+        select (new CircuitTransition((CircuitState)(i / Reasons / States), (CircuitState)(i / Reasons % States), (CircuitReason)(i % Reasons)), count);
 
     /// <summary>Called when an instance's standing has changed, with its service. Set once, before the first instance.</summary>
     public Action<string>? RotationChanged { get; set; }
@@ -23,14 +35,18 @@ internal sealed partial class GateSurroundings(EventLog events, ILogger<GateSurr
     public Action<InstanceGate>? ProbeWanted { get; set; }
 
     /// <summary>Under the gate's lock: a circuit moved.</summary>
-    public void Moved(InstanceGate gate, CircuitTransition transition) => events.Publish(EventKind.CircuitChanged, gate.Service, new Happening
+    public void Moved(InstanceGate gate, CircuitTransition transition)
     {
-        InstanceId = gate.InstanceId,
-        Epoch = gate.Live.Epoch,
-        Previous = CircuitNames.Of(transition.From),
-        Current = CircuitNames.Of(transition.To),
-        Reason = CircuitNames.Of(transition.Reason),
-    });
+        Interlocked.Increment(ref _moves[((((int)transition.From * States) + (int)transition.To) * Reasons) + (int)transition.Reason]);
+        events.Publish(EventKind.CircuitChanged, gate.Service, new Happening
+        {
+            InstanceId = gate.InstanceId,
+            Epoch = gate.Live.Epoch,
+            Previous = CircuitNames.Of(transition.From),
+            Current = CircuitNames.Of(transition.To),
+            Reason = CircuitNames.Of(transition.Reason),
+        });
+    }
 
     /// <summary>Under the gate's lock: the instance may get more or less than before.</summary>
     public void StandingChanged(InstanceGate gate) => RotationChanged?.Invoke(gate.Service);

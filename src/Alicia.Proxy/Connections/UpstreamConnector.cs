@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
+using Alicia.Proxy.Live;
 using Alicia.Proxy.Registry;
 
 namespace Alicia.Proxy.Connections;
@@ -17,6 +18,9 @@ internal sealed class UpstreamConnector(EndpointTable endpoints, ServiceRegistry
     /// opened in its place are gone when its turn comes again.
     /// </summary>
     private static readonly TimeSpan Avoidance = TimeSpan.FromSeconds(10);
+
+    /// <summary>Connections for requests; probes have their own and do not count.</summary>
+    public ConnectionCount Connections { get; } = new();
 
     /// <summary>The callback of <see cref="SocketsHttpHandler.ConnectCallback"/>.</summary>
     /// <exception cref="UpstreamConnectException">No connection could be opened.</exception>
@@ -53,7 +57,7 @@ internal sealed class UpstreamConnector(EndpointTable endpoints, ServiceRegistry
             throw Prohibited(target);
         try
         {
-            var stream = await ConnectOneAsync(target, cancellation);
+            var stream = await ConnectOneAsync(target, null, cancellation);
             return slot.Endpoint.IsTls ? await SecureAsync(slot.Endpoint, stream, http2, cancellation) : stream;
         }
         catch (SocketException e)
@@ -82,7 +86,7 @@ internal sealed class UpstreamConnector(EndpointTable endpoints, ServiceRegistry
             using var either = CancellationTokenSource.CreateLinkedTokenSource(share.Token, cancellation);
             try
             {
-                var stream = await ConnectOneAsync(target, either.Token);
+                var stream = await ConnectOneAsync(target, Connections, either.Token);
                 foreach (var failed in slots.AsSpan(0, i))
                     endpoint.Avoid(failed, Avoidance, time);
                 return stream;
@@ -106,13 +110,13 @@ internal sealed class UpstreamConnector(EndpointTable endpoints, ServiceRegistry
     private static UpstreamConnectException Failed(IPEndPoint target, SocketException e) =>
         new(e.SocketErrorCode == SocketError.TimedOut ? ConnectFailure.TimedOut : ConnectFailure.Refused, $"{target}: {e.Message}.", e);
 
-    private static async Task<Stream> ConnectOneAsync(IPEndPoint target, CancellationToken cancellation)
+    private static async Task<Stream> ConnectOneAsync(IPEndPoint target, ConnectionCount? count, CancellationToken cancellation)
     {
         var socket = new Socket(target.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
             await socket.ConnectAsync(target, cancellation);
-            return new NetworkStream(socket, ownsSocket: true);
+            return count is null ? new NetworkStream(socket, ownsSocket: true) : new CountedConnection(socket, count);
         }
         catch
         {
@@ -155,5 +159,26 @@ internal sealed class UpstreamConnector(EndpointTable endpoints, ServiceRegistry
         }
 
         return tls;
+    }
+
+    /// <summary>A connection that says when it closes. Reads and writes go the straight way.</summary>
+    private sealed class CountedConnection : NetworkStream
+    {
+        private readonly ConnectionCount _count;
+        private int _closed;
+
+        public CountedConnection(Socket socket, ConnectionCount count)
+            : base(socket, ownsSocket: true)
+        {
+            _count = count;
+            count.Enter();
+        }
+
+        protected override void Dispose(bool disposing)
+        {
+            if (Interlocked.Exchange(ref _closed, 1) == 0)
+                _count.Leave();
+            base.Dispose(disposing);
+        }
     }
 }

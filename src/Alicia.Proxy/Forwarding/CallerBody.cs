@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Alicia.Proxy.Live;
 
 namespace Alicia.Proxy.Forwarding;
 
@@ -6,7 +7,7 @@ namespace Alicia.Proxy.Forwarding;
 /// The caller's body on its way to an instance: sends on what is there before it waits for more, tells the exchange's clock about it, and remembers whether the caller still owed bytes, so that a caller that falls
 /// silent in its body is not taken for an instance that does not answer.
 /// </summary>
-internal sealed class CallerBody(HttpRequest request, ExchangeDeadline? deadline) : Stream
+internal sealed class CallerBody(HttpRequest request, ServiceLive live, ExchangeDeadline? deadline) : Stream
 {
     private readonly Stream _inner = request.Body;
 
@@ -46,6 +47,7 @@ internal sealed class CallerBody(HttpRequest request, ExchangeDeadline? deadline
         // Stays set when the reading fails: that is what WasOwed is asked for.
         var read = await reading;
         Volatile.Write(ref _isReading, false);
+        live.CountReceived(read);
         if (read == 0 && buffer.Length > 0)
             deadline?.Sent();
         else

@@ -1,3 +1,4 @@
+using Alicia.Proxy.Live;
 using Alicia.Proxy.Routing;
 using Microsoft.AspNetCore.Http.Features;
 
@@ -7,7 +8,7 @@ namespace Alicia.Proxy.Forwarding;
 /// The proxy listener's pipeline around YARP's routing: refuses targets that could mean two things before anything is matched, and at its end finds the
 /// service and forwards.
 /// </summary>
-internal sealed partial class DataPlane(SnapshotPublisher publisher, RequestForwarder forwarder, ILogger<DataPlane> logger)
+internal sealed partial class DataPlane(SnapshotPublisher publisher, RequestForwarder forwarder, LiveTable lives, ILogger<DataPlane> logger)
 {
     /// <summary>First middleware. Runs before routing.</summary>
     public async Task GuardAsync(HttpContext context, RequestDelegate next)
@@ -15,26 +16,26 @@ internal sealed partial class DataPlane(SnapshotPublisher publisher, RequestForw
         var target = RequestTarget.PathAndQuery(RawTarget(context));
         if (HttpMethods.IsConnect(context.Request.Method) && context.Features.Get<IHttpExtendedConnectFeature>() is not { IsExtendedConnect: true })
         {
-            await ProxyAnswer.WriteAsync(context, ProxyError.BadRequest(StatusCodes.Status405MethodNotAllowed), "This is a reverse proxy; it opens no tunnels.");
+            await RefuseAsync(context, StatusCodes.Status405MethodNotAllowed, "This is a reverse proxy; it opens no tunnels.");
             return;
         }
 
         if (target.Length == 0)
         {
-            await ProxyAnswer.WriteAsync(context, ProxyError.BadRequest(StatusCodes.Status400BadRequest), "The target '*' names no service.");
+            await RefuseAsync(context, StatusCodes.Status400BadRequest, "The target '*' names no service.");
             return;
         }
 
         // The server takes chunks apart and leaves any other coding on: the instance would take gzip for the body itself.
         if (context.Request.Headers.TransferEncoding is { Count: > 0 } codings && !HopByHop.IsChunkedAlone(codings))
         {
-            await ProxyAnswer.WriteAsync(context, ProxyError.BadRequest(StatusCodes.Status400BadRequest), "The only transfer coding that is taken is 'chunked'.");
+            await RefuseAsync(context, StatusCodes.Status400BadRequest, "The only transfer coding that is taken is 'chunked'.");
             return;
         }
 
         if (RequestTarget.HasDotSegments(target))
         {
-            await ProxyAnswer.WriteAsync(context, ProxyError.BadRequest(StatusCodes.Status400BadRequest), "The target has dot segments, plain or encoded.");
+            await RefuseAsync(context, StatusCodes.Status400BadRequest, "The target has dot segments, plain or encoded.");
             return;
         }
 
@@ -44,6 +45,7 @@ internal sealed partial class DataPlane(SnapshotPublisher publisher, RequestForw
         }
         catch (BadHttpRequestException e)
         {
+            // From an exchange, which has counted it.
             await ProxyAnswer.WriteAsync(context, ProxyError.BadRequest(e.StatusCode), e.Message);
         }
         catch (Exception e) when (!context.RequestAborted.IsCancellationRequested)
@@ -69,10 +71,21 @@ internal sealed partial class DataPlane(SnapshotPublisher publisher, RequestForw
 
         var upstream = table.Find(context.Request.Headers.Host.ToString(), target, out var prefixLength);
         if (upstream is null)
+        {
+            lives.Unknown.CountRejection(RejectReason.UnknownService, ProxyError.UnknownService.Status);
             return ProxyAnswer.WriteAsync(context, ProxyError.UnknownService, "No service is known by the request's host or first path segment.");
+        }
+
         return prefixLength == 0
             ? forwarder.ForwardAsync(context, upstream, target, "")
             : forwarder.ForwardAsync(context, upstream, RequestTarget.Strip(target, prefixLength), "/" + upstream.Name);
+    }
+
+    /// <summary>Refuses a request before its service is known.</summary>
+    private Task RefuseAsync(HttpContext context, int status, string detail)
+    {
+        lives.Unknown.CountRejection(RejectReason.BadRequest, status);
+        return ProxyAnswer.WriteAsync(context, ProxyError.BadRequest(status), detail);
     }
 
     private static string RawTarget(HttpContext context) => context.Features.Get<IHttpRequestFeature>()!.RawTarget;

@@ -3,6 +3,7 @@ using System.Net;
 using Alicia.Proxy.Balancing;
 using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Connections;
+using Alicia.Proxy.Live;
 using Alicia.Proxy.Registry;
 using Alicia.Proxy.Registry.Settings;
 using Microsoft.AspNetCore.Http.Features;
@@ -38,7 +39,9 @@ internal sealed class Exchange : HttpTransformer
     private int _finished;
     private bool _failed;
     private bool _cut;
-    private bool _headSeen;
+    private CodeClass _code;
+    private bool _aborted;
+    private bool _switched;
     private bool _isGrpc;
 
     public Exchange(Upstream upstream, ServiceSettings settings, PoolMember member, AddressSlot slot, string target, string strippedPrefix, ForwardingOptions options,
@@ -62,13 +65,35 @@ internal sealed class Exchange : HttpTransformer
     public bool WentSilent { get; set; }
 
     /// <summary>Bytes of the response have moved.</summary>
-    public void Progress() => _deadline?.Progress();
+    public void Progress(int bytes)
+    {
+        _upstream.Live.CountSent(bytes);
+        _deadline?.Progress();
+    }
+
+    /// <summary>Bytes of an upgraded connection have moved.</summary>
+    public void Tunnelled(int bytes, bool fromCaller)
+    {
+        if (fromCaller)
+            _upstream.Live.CountReceived(bytes);
+        else
+            _upstream.Live.CountSent(bytes);
+    }
+
+    /// <summary>The exchange ended by the caller's doing.</summary>
+    public void Abandoned() => _aborted = true;
 
     /// <summary>Gives the slot back. Called when the instance has nothing more to do for the request, and again, without effect, at the end.</summary>
     public void Finish()
     {
         if (Interlocked.Exchange(ref _finished, 1) != 0)
             return;
+        // Counted before the caller has the end of the answer, and before the slot is free.
+        var outcome = _failed ? RequestOutcome.Failure : _aborted ? RequestOutcome.Aborted : _code == CodeClass.None ? RequestOutcome.Error : RequestOutcome.Success;
+        _member.Live.Ended.Count(_code, outcome);
+        _upstream.Live.Ended.Count(_code, outcome);
+        if (!_switched)
+            _upstream.Live.RecordDuration(_time.GetElapsedTime(_startedAt).TotalSeconds);
         if (Permit != 0)
             _member.Gate.EndTrial(Permit);
         _member.Live.Release();
@@ -82,7 +107,7 @@ internal sealed class Exchange : HttpTransformer
     public void Failed(ProxyError? error)
     {
         Fail();
-        if (_headSeen)
+        if (_code != CodeClass.None)
             _member.Gate.BrokeOff();
         else
             _member.Gate.Failed(Outcome.FailureOf(error), 0, Permit);
@@ -172,13 +197,17 @@ internal sealed class Exchange : HttpTransformer
         // Over HTTP/2 the success of a CONNECT is the switch of protocols; its content is a stream for both ways.
         var switched = proxyResponse.StatusCode == HttpStatusCode.SwitchingProtocols
             || (proxyResponse.IsSuccessStatusCode && proxyResponse.RequestMessage?.Method == HttpMethod.Connect);
+        _switched = switched;
         if (switched)
             _deadline?.Upgraded();
         else
             _deadline?.Answered();
         var seconds = _time.GetElapsedTime(_startedAt).TotalSeconds;
         _member.Live.RecordResponseTime(seconds);
-        _upstream.Live.Recent.Record(seconds);
+        _upstream.Live.RecordResponseTime(seconds);
+        // How long an upgraded connection stays is no measure of anything: what counts is the time until it was there.
+        if (switched)
+            _upstream.Live.RecordDuration(seconds);
         // Counted before the caller can see the answer, so that whoever reads the statistics after it finds it counted.
         Judge(proxyResponse);
 
@@ -221,8 +250,8 @@ internal sealed class Exchange : HttpTransformer
     /// <summary>Decides by the response head what the attempt says of the instance.</summary>
     private void Judge(HttpResponseMessage response)
     {
-        _headSeen = true;
         var status = (int)response.StatusCode;
+        _code = RequestCounts.ClassOf(status);
         if (_settings.FailureStatus(status))
         {
             Fail();

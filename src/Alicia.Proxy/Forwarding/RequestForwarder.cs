@@ -2,6 +2,7 @@ using Alicia.Proxy.Admission;
 using Alicia.Proxy.Balancing;
 using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Connections;
+using Alicia.Proxy.Live;
 using Alicia.Proxy.Registry;
 using Microsoft.AspNetCore.Http.Features;
 using Yarp.ReverseProxy.Forwarder;
@@ -27,7 +28,7 @@ internal sealed partial class RequestForwarder(
         upstream.Live.Recent.CountRequest();
         if (LoopGuard.HasBeenHere(context.Request))
         {
-            upstream.Live.CountRejection();
+            upstream.Live.CountRejection(RejectReason.Loop, ProxyError.Loop.Status);
             await ProxyAnswer.WriteAsync(context, ProxyError.Loop, $"The request for service '{upstream.Name}' has been through this proxy before; is the proxy registered as its own instance?");
             return;
         }
@@ -35,7 +36,7 @@ internal sealed partial class RequestForwarder(
         var admission = InstanceAdmission.TryAdmit(upstream, out var state, out var member, out var permit);
         if (admission != AdmissionResult.Admitted)
         {
-            upstream.Live.CountRejection();
+            upstream.Live.CountRejection(admission == AdmissionResult.NoInstance ? RejectReason.NoInstance : RejectReason.AllFull, StatusCodes.Status503ServiceUnavailable);
             await (admission == AdmissionResult.NoInstance
                 ? ProxyAnswer.WriteAsync(context, ProxyError.NoInstance with { RetryAfterSeconds = state.RetryAfterSeconds(time.GetUtcNow()) }, $"Service '{upstream.Name}' has no instance that takes requests.")
                 : ProxyAnswer.WriteAsync(context, ProxyError.AllFull, $"Every instance of service '{upstream.Name}' is at its connection limit."));
@@ -63,7 +64,7 @@ internal sealed partial class RequestForwarder(
             using var deadline = ExchangeDeadline.For(state.Settings, time);
             CallerBody? body = null;
             if (context.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody == true)
-                context.Request.Body = body = new CallerBody(context.Request, deadline);
+                context.Request.Body = body = new CallerBody(context.Request, upstream.Live, deadline);
             exchange = new Exchange(upstream, state.Settings, member, slot, target, strippedPrefix, options, time, deadline) { Guard = guard, Permit = permit };
             var ending = deadline?.Token ?? CancellationToken.None;
             await using var upgrade = ForwarderUpgrade.For(context, member.Live, tunnels, ending);
@@ -88,27 +89,37 @@ internal sealed partial class RequestForwarder(
         }
         catch (UpstreamConnectException e)
         {
+            // From the look-up of the name, before there is an exchange.
             member.Live.CountFailure();
             upstream.Live.CountFailure();
             member.Gate.Failed(AttemptFailure.Connect, 0, permit);
             LogFailed(logger, upstream.Name, member.Endpoint.InstanceId, e.Failure.ToString(), e);
             // The caller may come back as soon as it has the answer: the slot goes first.
-            Release(upstream, member, permit, exchange);
+            Release(upstream, member, permit, exchange, RequestOutcome.Failure);
             released = true;
             await ProxyAnswer.WriteAsync(context, Outcome.Of(e), Outcome.Detail(upstream.Name, member.Endpoint));
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
             upstream.Live.CountAbort();
+            exchange?.Abandoned();
+            Release(upstream, member, permit, exchange, RequestOutcome.Aborted);
+            released = true;
         }
         finally
         {
             if (!released)
-                Release(upstream, member, permit, exchange);
+                Release(upstream, member, permit, exchange, RequestOutcome.Error);
         }
     }
 
-    private static void Release(Upstream upstream, PoolMember member, int permit, Exchange? exchange)
+    /// <summary>Gives the slot back, through the exchange where there is one.</summary>
+    /// <param name="upstream">The service.</param>
+    /// <param name="member">The instance.</param>
+    /// <param name="permit">The permit of a trial, or 0.</param>
+    /// <param name="exchange">Knows itself what came of it; null when it did not come to an exchange.</param>
+    /// <param name="outcome">What came of it then.</param>
+    private static void Release(Upstream upstream, PoolMember member, int permit, Exchange? exchange, RequestOutcome outcome)
     {
         if (exchange is not null)
         {
@@ -116,6 +127,8 @@ internal sealed partial class RequestForwarder(
             return;
         }
 
+        member.Live.Ended.Count(CodeClass.None, outcome);
+        upstream.Live.Ended.Count(CodeClass.None, outcome);
         if (permit != 0)
             member.Gate.EndTrial(permit);
         member.Live.Release();
@@ -126,8 +139,10 @@ internal sealed partial class RequestForwarder(
     {
         switch (outcome.Side)
         {
-            case FaultSide.Caller when outcome.Error is null || outcome.CallerLeft:
-                upstream.Live.CountAbort();
+            case FaultSide.Caller:
+                exchange.Abandoned();
+                if (outcome.Error is null || outcome.CallerLeft)
+                    upstream.Live.CountAbort();
                 break;
             case FaultSide.Instance:
                 exchange.Failed(outcome.Error);

@@ -80,13 +80,13 @@ internal sealed class UpgradeForwarder(UpstreamConnector connector, OpenTunnels 
             context.Response.StatusCode = (int)response.StatusCode;
             context.Features.Get<IHttpResponseFeature>()!.ReasonPhrase = response.ReasonPhrase;
             return response.StatusCode == HttpStatusCode.SwitchingProtocols
-                ? await TunnelAsync(context, instance, connection, response, settings)
+                ? await TunnelAsync(context, exchange, instance, connection, response, settings)
                 : await RelayAsync(context, exchange, response, settings, ending);
         }
     }
 
     private async Task<Outcome?> TunnelAsync(
-        HttpContext context, InstanceLive live, TunnelConnection connection, HttpResponseMessage response, ServiceSettings settings)
+        HttpContext context, Exchange exchange, InstanceLive live, TunnelConnection connection, HttpResponseMessage response, ServiceSettings settings)
     {
         if (!response.Headers.NonValidated.TryGetValues("Upgrade", out var protocol))
             return new Outcome(FaultSide.Instance, ProxyError.UpgradeFailed);
@@ -101,8 +101,8 @@ internal sealed class UpgradeForwarder(UpstreamConnector connector, OpenTunnels 
         // Not tied to RequestAborted: it fires when the caller's last bytes have arrived, and those are still to be passed on.
         using var ending = new CancellationTokenSource();
         using var silence = new SilenceWatch(settings.Get(SettingKeys.IdleTimeout), settings.Get(SettingKeys.OverallTimeout), time, ending.Token);
-        var up = DuplexCopy.RunAsync(caller, instance, silence);
-        var down = DuplexCopy.RunAsync(instance, caller, silence);
+        var up = DuplexCopy.RunAsync(caller, instance, silence, bytes => exchange.Tunnelled(bytes, fromCaller: true));
+        var down = DuplexCopy.RunAsync(instance, caller, silence, bytes => exchange.Tunnelled(bytes, fromCaller: false));
         var first = await Task.WhenAny(up, down, tunnel.Cut);
         if (first == up && await up == CopyEnd.Finished)
         {

@@ -1,6 +1,7 @@
 using System.Text;
 using Alicia.Proxy.Configuration;
 using Alicia.Proxy.Forwarding;
+using Alicia.Proxy.Live;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace Alicia.Proxy.Hosting;
@@ -15,6 +16,9 @@ internal sealed class Listeners(ListenConfiguration configuration)
     private const int MaxFieldBytes = 64 * 1024;
 
     private readonly List<(string Plane, ListenAddress Address, ListenOptions Options)> _open = [];
+
+    /// <summary>Callers' connections to the data plane.</summary>
+    public ConnectionCount Callers { get; } = new();
 
     /// <summary>True for a request that came in through a management listener.</summary>
     public static bool IsManagement(HttpContext context) => context.Features.Get<ManagementConnection>() is not null;
@@ -57,6 +61,21 @@ internal sealed class Listeners(ListenConfiguration configuration)
                 {
                     connection.Features.Set(mark);
                     return next(connection);
+                });
+            }
+            else
+            {
+                options.Use(next => async connection =>
+                {
+                    Callers.Enter();
+                    try
+                    {
+                        await next(connection);
+                    }
+                    finally
+                    {
+                        Callers.Leave();
+                    }
                 });
             }
 

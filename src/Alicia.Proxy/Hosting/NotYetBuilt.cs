@@ -19,7 +19,7 @@ internal static partial class NotYetBuilt
     public static void Warn(ProxyConfiguration configuration, ILogger logger)
     {
         if (configuration.OtlpEndpoint is not null)
-            LogNoEffect(logger, "Otlp:Endpoint", "exporting over OTLP");
+            LogNoEffect(logger, "Otlp:Endpoint", "traces (metrics are sent there)");
         if (configuration.Logging.AccessLog)
             LogNoEffect(logger, "Logging:AccessLog", "the access log");
         if (configuration.ForwardingHttp1 == Http1Forwarding.Direct)

@@ -121,7 +121,8 @@ internal sealed class ProxyHost : IAsyncDisposable
         .ConfigureServices(services =>
         {
             services.AddSingleton(TimeProvider.System);
-            services.AddSingleton(new CurrentConfiguration(configuration));
+            var current = new CurrentConfiguration(configuration);
+            services.AddSingleton(current);
             services.AddProxyLogging(configuration.Logging);
             services.AddSingleton<LiveTable>().AddSingleton<ProcessClock>().AddHostedService<RecentWindowTicker>();
             services.AddSingleton<GateSurroundings>().AddSingleton<GateTable>();
@@ -132,8 +133,10 @@ internal sealed class ProxyHost : IAsyncDisposable
             services.AddProxyRouting();
             services.AddForwarding();
             services.AddSingleton<Departures>();
-            services.AddHealth(s => s.GetRequiredService<CurrentConfiguration>().Value.Registry.RemoveAfter);
+            // Not asked of the provider: a background loop may come to it after a start that failed has disposed of that.
+            services.AddHealth(_ => current.Value.Registry.RemoveAfter);
             services.AddManagement();
+            services.AddProxyMetrics(listeners.Callers, HealthEndpoints.Version);
             services.AddProxyBus(configuration.Mqtt, listeners);
             services.AddHostedService(s => new ConfigurationWatcher(loader, s.GetRequiredService<CurrentConfiguration>(), load.Stamps,
                 s.GetRequiredService<ConfigurationInForce>().ApplyWhenWritableAsync, TimeProvider.System, s.GetRequiredService<ILogger<ConfigurationWatcher>>()));
@@ -144,6 +147,8 @@ internal sealed class ProxyHost : IAsyncDisposable
             .UseKestrel(listeners.Configure)
             .Configure(app =>
             {
+                // Before the first service is there to be measured.
+                app.ApplicationServices.GetRequiredService<MetricPipeline>().Open();
                 app.MapWhen(Listeners.IsManagement, management => management.UseManagement());
                 app.UseDataPlane();
                 // YARP has its first configuration now and the listeners are not open yet: the moment to route by the registry.

@@ -101,6 +101,12 @@ internal sealed class InstanceLive(long epoch)
     /// <summary>Response heads that came back since the epoch began.</summary>
     public long Heads => Volatile.Read(ref _hot.Heads);
 
+    /// <summary>Times to response heads, summed, in seconds.</summary>
+    public double ResponseSeconds => Volatile.Read(ref _hot.ResponseMicros) / 1e6;
+
+    /// <summary>Attempts by how they ended.</summary>
+    public RequestCounts Ended { get; } = new();
+
     /// <summary>Moving average of the time to the response head in seconds; NaN until the first response.</summary>
     public double ResponseTime => Volatile.Read(ref _hot.ResponseTime);
 
@@ -226,7 +232,7 @@ internal sealed class InstanceLive(long epoch)
     /// What every request writes, alone on its cache line: 128 bytes to either side, because processors fetch lines in pairs, keep two instances' counters apart. A struct,
     /// because the runtime lays out a class as it likes.
     /// </summary>
-    [StructLayout(LayoutKind.Explicit, Size = 320)]
+    [StructLayout(LayoutKind.Explicit, Size = 328)]
     private struct Hot
     {
         /// <summary>In flight in the lower half, releases in the upper: one look sees both as they were at one moment.</summary>

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
+using System.Diagnostics.Metrics;
 
 namespace Alicia.Proxy.Live;
 
@@ -14,6 +15,13 @@ internal sealed class LiveTable
     private readonly Lock _retiredLock = new();
     private readonly List<Retired> _retired = [];
     private ServiceTotals _gone;
+    private long _servicesAdded;
+
+    /// <summary>Where services put the lengths of their requests. Set before the first service is added.</summary>
+    public Histogram<double>? Durations { get; set; }
+
+    /// <summary>Counts what no service of ours is asked for: all unknown names share it, because a caller could make up any number of them.</summary>
+    public ServiceLive Unknown { get; } = new("unknown");
 
     public InstanceLive GetOrAdd(long epoch) => _instances.GetOrAdd(epoch, static e => new InstanceLive(e));
 
@@ -22,7 +30,14 @@ internal sealed class LiveTable
     /// <summary>The state of an epoch for reading; blank, and kept by nobody, when there is none.</summary>
     public InstanceLive Read(long epoch) => TryGet(epoch, out var live) ? live : new InstanceLive(epoch);
 
-    public ServiceLive GetOrAdd(string service) => _services.GetOrAdd(service, static name => new ServiceLive(name));
+    /// <summary>Services that were added since start, those that have left included.</summary>
+    public long ServicesAdded => Volatile.Read(ref _servicesAdded);
+
+    public ServiceLive GetOrAdd(string service) => _services.GetOrAdd(service, static (name, table) =>
+    {
+        Interlocked.Increment(ref table._servicesAdded);
+        return new ServiceLive(name, table.Durations);
+    }, this);
 
     public bool TryGet(string service, [NotNullWhen(true)] out ServiceLive? live) => _services.TryGetValue(service, out live);
 

@@ -1,13 +1,22 @@
+using System.Diagnostics.Metrics;
+
 namespace Alicia.Proxy.Live;
 
 /// <summary>What one service is doing right now: counters since start, removed instances included, and the figures of the last minute.</summary>
-internal sealed class ServiceLive(string name)
+/// <param name="name">Its name.</param>
+/// <param name="durations">Where the length of each request goes; null for nowhere.</param>
+internal sealed class ServiceLive(string name, Histogram<double>? durations = null)
 {
+    private readonly KeyValuePair<string, object?> _tag = new("service", name);
+    private readonly long[] _rejections = new long[Enum.GetValues<RejectReason>().Length];
     private long _total;
     private long _failed;
-    private long _rejected;
     private long _aborted;
     private long _active;
+    private long _retries;
+    private long _received;
+    private long _sent;
+    private long _responseMicros;
 
     public string Name { get; } = name;
 
@@ -18,7 +27,16 @@ internal sealed class ServiceLive(string name)
     public long FailedRequests => Volatile.Read(ref _failed);
 
     /// <summary>Requests that the proxy refused: no usable instance, or all of them at their cap.</summary>
-    public long RejectedRequests => Volatile.Read(ref _rejected);
+    public long RejectedRequests
+    {
+        get
+        {
+            var sum = 0L;
+            for (var i = 0; i < _rejections.Length; i++)
+                sum += Volatile.Read(ref _rejections[i]);
+            return sum;
+        }
+    }
 
     /// <summary>Requests whose client went away before the answer was complete.</summary>
     public long AbortedRequests => Volatile.Read(ref _aborted);
@@ -26,16 +44,56 @@ internal sealed class ServiceLive(string name)
     /// <summary>Requests being forwarded now.</summary>
     public long ActiveConnections => Volatile.Read(ref _active);
 
+    /// <summary>Attempts after the first.</summary>
+    public long Retries => Volatile.Read(ref _retries);
+
+    /// <summary>Bytes of request bodies, and of callers' side of upgraded connections, that were read.</summary>
+    public long BytesReceived => Volatile.Read(ref _received);
+
+    /// <summary>Bytes of response bodies, and of instances' side of upgraded connections, that were read for callers.</summary>
+    public long BytesSent => Volatile.Read(ref _sent);
+
+    /// <summary>Times to response heads, summed, in seconds.</summary>
+    public double ResponseSeconds => Volatile.Read(ref _responseMicros) / 1e6;
+
+    /// <summary>Attempts, and requests that were refused, by how they ended.</summary>
+    public RequestCounts Ended { get; } = new();
+
     /// <summary>Counts and response times of the last minute.</summary>
     public RecentWindow Recent { get; } = new();
+
+    public long Rejected(RejectReason reason) => Volatile.Read(ref _rejections[(int)reason]);
 
     public void CountRequest() => Interlocked.Increment(ref _total);
 
     public void CountFailure() => Interlocked.Increment(ref _failed);
 
-    public void CountRejection() => Interlocked.Increment(ref _rejected);
+    /// <summary>The proxy refused a request.</summary>
+    /// <param name="reason">Why.</param>
+    /// <param name="status">What it answered.</param>
+    public void CountRejection(RejectReason reason, int status)
+    {
+        Interlocked.Increment(ref _rejections[(int)reason]);
+        Ended.Count(RequestCounts.ClassOf(status), RequestOutcome.Rejected);
+    }
 
     public void CountAbort() => Interlocked.Increment(ref _aborted);
+
+    public void CountRetry() => Interlocked.Increment(ref _retries);
+
+    public void CountReceived(int bytes) => Interlocked.Add(ref _received, bytes);
+
+    public void CountSent(int bytes) => Interlocked.Add(ref _sent, bytes);
+
+    /// <summary>A response head came after <paramref name="seconds"/>.</summary>
+    public void RecordResponseTime(double seconds)
+    {
+        Interlocked.Add(ref _responseMicros, (long)(seconds * 1e6));
+        Recent.Record(seconds);
+    }
+
+    /// <summary>A request took <paramref name="seconds"/> until its instance had nothing more to do for it.</summary>
+    public void RecordDuration(double seconds) => durations?.Record(seconds, _tag);
 
     public void Enter() => Interlocked.Increment(ref _active);
 

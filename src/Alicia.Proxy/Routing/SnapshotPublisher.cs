@@ -40,6 +40,9 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
     private Task _loop = Task.CompletedTask;
     private long _appliedRevision = -1;
     private volatile bool _failing;
+    private long _publications;
+    private long _publishingTicks;
+    private long _lastTicks;
 
     public SnapshotPublisher(ServiceRegistry registry, SnapshotConfigProvider provider, IServiceProvider services, LiveTable lives,
         EndpointTable endpoints, PolicyCatalog policies, GateTable gates, GateSurroundings surroundings, TimeProvider time, ILogger<SnapshotPublisher> logger)
@@ -59,6 +62,18 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
 
     /// <summary>True while the registry's latest revision cannot be put in force.</summary>
     public bool Failing => _failing;
+
+    /// <summary>Publications since start that succeeded.</summary>
+    public long Publications => Volatile.Read(ref _publications);
+
+    /// <summary>What they took in all.</summary>
+    public TimeSpan TimePublishing => new(Volatile.Read(ref _publishingTicks));
+
+    /// <summary>What the latest took.</summary>
+    public TimeSpan LastPublication => new(Volatile.Read(ref _lastTicks));
+
+    /// <summary>The latest revision that requests are routed by.</summary>
+    public long AppliedRevision => Volatile.Read(ref _appliedRevision);
 
     /// <summary>The table in force.</summary>
     public RoutingTable Table => Volatile.Read(ref _table);
@@ -153,6 +168,7 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
 
     private async Task PublishAsync(RegistrySnapshot snapshot)
     {
+        var startedAt = _time.GetTimestamp();
         var changed = new List<Service>();
         var rulesChanged = !ReferenceEquals(snapshot.Rules, _published.Rules);
         var setChanged = rulesChanged;
@@ -194,6 +210,10 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
         foreach (var service in changed)
             Refreshed?.Invoke(service);
         _published = snapshot;
+        var took = _time.GetElapsedTime(startedAt).Ticks;
+        Volatile.Write(ref _lastTicks, took);
+        Interlocked.Add(ref _publishingTicks, took);
+        Interlocked.Increment(ref _publications);
         ReleaseWaiters(snapshot.Revision);
     }
 

@@ -33,7 +33,10 @@ internal sealed class ManagementGuard(CurrentConfiguration configuration)
         var endpoint = context.GetEndpoint();
         // The docs page is files, not an endpoint; reading it is a GET like any other.
         var scope = endpoint is null && request.Path.StartsWithSegments("/docs") ? ApiScopes.Read : endpoint?.Metadata.GetMetadata<RequiredScope>()?.Scope;
-        if (!keys.IsEmpty && scope != ApiScopes.None && CheckKey(request, keys, scope, service) is { } refusal)
+        var showsAll = endpoint?.Metadata.GetMetadata<OpenWhenMetricsArePublic>() is not null;
+        if (showsAll && configuration.Value.MetricsArePublic)
+            scope = ApiScopes.None;
+        if (!keys.IsEmpty && scope != ApiScopes.None && CheckKey(request, keys, scope, service, showsAll) is { } refusal)
             return refusal;
         return endpoint?.Metadata.GetMetadata<AnyBody>() is null ? CheckBody(request) : null;
     }
@@ -43,7 +46,7 @@ internal sealed class ManagementGuard(CurrentConfiguration configuration)
         ? new Refusal(StatusCodes.Status415UnsupportedMediaType, "The body must be application/json.")
         : null;
 
-    private static Refusal? CheckKey(HttpRequest request, IReadOnlyList<ApiKey> keys, ApiScopes? scope, string? service)
+    private static Refusal? CheckKey(HttpRequest request, IReadOnlyList<ApiKey> keys, ApiScopes? scope, string? service, bool showsAll)
     {
         const string Bearer = "Bearer ";
         var authorization = request.Headers.Authorization.ToString();
@@ -56,7 +59,7 @@ internal sealed class ManagementGuard(CurrentConfiguration configuration)
             return new Refusal(StatusCodes.Status403Forbidden, $"The API key '{key.Name}' does not have the scope {needed.ToString().ToLowerInvariant()}.");
         if (key.Services is { } services && service is not null && !services.Contains(service))
             return new Refusal(StatusCodes.Status403Forbidden, $"The API key '{key.Name}' is not good for service '{service}'.");
-        if (key.Services is not null && service is null && scope is not (null or ApiScopes.Read))
+        if (key.Services is not null && service is null && (showsAll || scope is not (null or ApiScopes.Read)))
             return new Refusal(StatusCodes.Status403Forbidden, $"The API key '{key.Name}' is good for some services only.");
         if (key.Services is { } visible)
             request.HttpContext.Features.Set(new VisibleServices(visible));

@@ -182,6 +182,41 @@ public sealed class StatisticsTests(RunningProxy running) : IClassFixture<Runnin
         Shares(await StatsAsync(service)).Should().Equal((1 / 3d, 1 / 6d), (2 / 3d, 2 / 6d), (0, 3 / 6d));
     }
 
+    /// <summary>R = 1,200 requests one after the other; three standard deviations of chance are 0.04.</summary>
+    [Theory]
+    [InlineData("round_robin", true, 0.001)]
+    [InlineData("weighted_round_robin", true, 0.001)]
+    [InlineData("random", true, 0.06)]
+    [InlineData("least_connections", false, 0.001)]
+    public async Task The_share_received_is_the_share_expected(string algorithm, bool weighted, double tolerance)
+    {
+        var service = await running.ServiceAsync(3, new { algorithm }, i => new { weight = weighted ? i + 1 : 2 });
+
+        await Load.RunAsync(running.Proxy.Address, clients: 1, requests: 1200, _ => $"/{service}/status/204");
+
+        var shares = Shares(await StatsAsync(service)).ToArray();
+        shares.Sum(s => s.Expected).Should().BeApproximately(1, 1e-9);
+        shares[0].Expected.Should().BeApproximately(weighted && algorithm != "round_robin" ? 1 / 6d : 1 / 3d, 1e-9);
+        shares.Should().OnlyContain(s => Math.Abs(s.Expected - s.Received) <= tolerance);
+    }
+
+    [Fact]
+    public async Task Instances_that_get_nothing_now_are_expected_to_get_nothing()
+    {
+        var service = await running.ServiceAsync(3, extra: i => new { priority = i == 2 ? 1 : 0 });
+        async Task<IEnumerable<double>> ExpectedAsync() => Shares(await StatsAsync(service)).Select(s => s.Expected);
+
+        (await ExpectedAsync()).Should().Equal(0.5, 0.5, 0);
+        using (await running.Registry.SetCircuitAsync(service, "a", "open")) { }
+        (await ExpectedAsync()).Should().Equal(0, 1, 0);
+        using (await running.Registry.PatchInstanceAsync(service, "b", new { state = "draining" })) { }
+        (await ExpectedAsync()).Should().Equal([0, 0, 1], "the backup has it all");
+        using (await running.Registry.SetCircuitAsync(service, "c", "open")) { }
+        (await ExpectedAsync()).Should().Equal(0, 0, 0);
+        using (await running.Registry.SetCircuitAsync(service, "a", "closed")) { }
+        (await ExpectedAsync()).Should().Equal(1, 0, 0);
+    }
+
     [Fact]
     public async Task Many_clients_are_counted_exactly_once_each()
     {

@@ -19,7 +19,7 @@ public sealed partial class RoomDependencyTests
         ["Circuit"] = ["Events", "Live"],
         ["Registry"] = ["Events"],
         ["Storage"] = ["Registry"],
-        ["Connections"] = ["Registry"],
+        ["Connections"] = ["Live", "Registry"],
         ["Balancing"] = ["Circuit", "Connections", "Live", "Registry"],
         ["Admission"] = ["Balancing", "Circuit", "Live"],
         ["Routing"] = ["Balancing", "Circuit", "Connections", "Events", "Live", "Registry"],

@@ -1,5 +1,6 @@
 using Alicia.Proxy.Bus;
 using Alicia.Proxy.Events;
+using Alicia.Proxy.Live;
 using MQTTnet.Protocol;
 using static Alicia.Proxy.UnitTests.Bus.Messages;
 
@@ -114,7 +115,7 @@ public sealed class BusPublisherTests : IAsyncLifetime
         }
 
         service.CountFailure();
-        service.CountRejection();
+        service.CountRejection(RejectReason.NoInstance, 503);
         live.CountFailure();
         service.Recent.Record(0.010);
         service.Recent.Record(0.030);

@@ -165,7 +165,10 @@ public sealed class InstanceLiveTests
                 service.CountRequest();
                 service.CountAbort();
                 service.CountFailure();
-                service.CountRejection();
+                service.CountRejection(RejectReason.AllFull, 503);
+                service.CountReceived(2);
+                service.CountSent(3);
+                live.Ended.Count(CodeClass.Successful, RequestOutcome.Success);
                 service.Leave();
             }
         });
@@ -173,6 +176,9 @@ public sealed class InstanceLiveTests
         (live.TotalRequests, live.FailedRequests).Should().Be((40_000, 40_000));
         (service.TotalRequests, service.FailedRequests, service.AbortedRequests, service.RejectedRequests, service.ActiveConnections)
             .Should().Be((40_000, 40_000, 40_000, 40_000, 0));
+        (service.BytesReceived, service.BytesSent, service.Rejected(RejectReason.AllFull), service.Rejected(RejectReason.NoInstance)).Should().Be((80_000, 120_000, 40_000, 0));
+        service.Ended.Read(CodeClass.ServerError, RequestOutcome.Rejected).Should().Be(40_000);
+        live.Ended.Read(CodeClass.Successful, RequestOutcome.Success).Should().Be(40_000);
     }
 
     [Fact]

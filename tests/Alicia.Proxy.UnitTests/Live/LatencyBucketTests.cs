@@ -21,12 +21,14 @@ public sealed class LatencyBucketTests
     }
 
     [Fact]
-    public void A_bucket_is_at_most_an_eighth_wide()
+    public void The_middle_of_a_bucket_is_within_a_thirtieth_of_all_that_is_in_it()
     {
-        for (var index = 8; index < LatencyBuckets.Count; index++)
+        for (var index = 16; index < LatencyBuckets.Count; index++)
         {
-            var begin = LatencyBuckets.UpperBoundMicros(index - 1);
-            ((LatencyBuckets.UpperBoundMicros(index) - begin) * 8).Should().BeLessThanOrEqualTo(begin);
+            double begin = LatencyBuckets.UpperBoundMicros(index - 1), last = LatencyBuckets.UpperBoundMicros(index) - 1;
+            var middle = LatencyBuckets.MiddleMicros(index);
+            (middle / begin).Should().BeInRange(1, 1 + (1 / 30d));
+            (middle / last).Should().BeInRange(1 - (1 / 30d), 1 + (1 / 30d));
         }
     }
 

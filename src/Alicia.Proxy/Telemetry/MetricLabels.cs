@@ -1,0 +1,48 @@
+using Alicia.Proxy.Live;
+using Alicia.Proxy.Registry;
+
+namespace Alicia.Proxy.Telemetry;
+
+/// <summary>How states and outcomes are written as metric labels. Dashboards and alerts are written against these words: a test pins each.</summary>
+internal static class MetricLabels
+{
+    // A word that is missing shall stop the build (CS8509), which a default arm would hide. CS8524 only asks for an arm for numbers that are
+    // no value of the enum; those throw.
+#pragma warning disable CS8524
+    public static string Of(CodeClass code) => code switch
+    {
+        CodeClass.None => "none",
+        CodeClass.Switched => "1xx",
+        CodeClass.Successful => "2xx",
+        CodeClass.Redirected => "3xx",
+        CodeClass.ClientError => "4xx",
+        CodeClass.ServerError => "5xx",
+    };
+
+    public static string Of(RequestOutcome outcome) => outcome switch
+    {
+        RequestOutcome.Success => "success",
+        RequestOutcome.Failure => "failure",
+        RequestOutcome.Aborted => "aborted",
+        RequestOutcome.Rejected => "rejected",
+        RequestOutcome.Error => "error",
+    };
+
+    /// <summary>The error type of <c>Proxy-Status</c> that such a request is answered with.</summary>
+    public static string Of(RejectReason reason) => reason switch
+    {
+        RejectReason.UnknownService => "destination_not_found",
+        RejectReason.NoInstance => "destination_unavailable",
+        RejectReason.AllFull => "connection_limit_reached",
+        RejectReason.Loop => "proxy_loop_detected",
+        RejectReason.BadRequest => "http_request_error",
+    };
+
+    public static string Of(InstanceState state) => state switch
+    {
+        InstanceState.Pending => "pending",
+        InstanceState.Active => "active",
+        InstanceState.Draining => "draining",
+    };
+#pragma warning restore CS8524
+}
