@@ -1,3 +1,4 @@
+using Alicia.Proxy.Api.StatusPage;
 using Alicia.Proxy.Security;
 using Microsoft.AspNetCore.WebUtilities;
 
@@ -8,7 +9,7 @@ internal static partial class ManagementPlane
 {
     public static IServiceCollection AddManagement(this IServiceCollection services)
     {
-        services.AddSingleton<ManagementGuard>().AddSingleton<RegistryAccess>().AddSingleton<Readiness>().AddSingleton<EventStreams>();
+        services.AddSingleton<ManagementGuard>().AddSingleton<Sessions>().AddSingleton<WrongKeys>().AddSingleton<RegistryAccess>().AddSingleton<Readiness>().AddSingleton<EventStreams>();
         services.ConfigureHttpJsonOptions(options =>
         {
             options.SerializerOptions.PropertyNamingPolicy = Wire.Json.PropertyNamingPolicy;
@@ -46,6 +47,8 @@ internal static partial class ManagementPlane
             endpoints.MapStats();
             endpoints.MapEvents();
             endpoints.MapHealth();
+            endpoints.MapSession();
+            endpoints.MapStatusPage();
             endpoints.MapProxyOpenApi();
         });
     }
