@@ -46,6 +46,15 @@ internal sealed class ManagementGuard(CurrentConfiguration configuration, Sessio
         ? new Refusal(StatusCodes.Status415UnsupportedMediaType, "The body must be application/json.")
         : null;
 
+    /// <summary>
+    /// True while who was let in would still be known: its key has not gone from the configuration, its session has not ended. For answers that last.
+    /// </summary>
+    public bool StillKnows(HttpContext context)
+    {
+        var keys = configuration.Value.ApiKeys;
+        return keys.IsEmpty || Recognise(context.Request, keys, out _) is null;
+    }
+
     /// <summary>Token of the session that a request comes with, or null. A request that brings a key means the key.</summary>
     public static string? Cookie(HttpRequest request) =>
         request.Headers.Authorization.Count == 0 && request.Cookies[Sessions.Cookie] is { Length: > 0 } token ? token : null;

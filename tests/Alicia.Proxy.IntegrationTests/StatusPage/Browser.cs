@@ -88,10 +88,10 @@ internal sealed class Visit : IAsyncDisposable
         Copy(_elsewhere).Should().BeEmpty("the page asks {0} and nobody else", _address.Authority);
     }
 
-    public async Task ShotAsync(string name)
+    public async Task ShotAsync(string name, bool whole = true)
     {
         if (Environment.GetEnvironmentVariable(Screenshots) is { Length: > 0 } directory)
-            await Page.ScreenshotAsync(new PageScreenshotOptions { Path = Path.Combine(directory, name + ".png"), FullPage = true });
+            await Page.ScreenshotAsync(new PageScreenshotOptions { Path = Path.Combine(directory, name + ".png"), FullPage = whole });
     }
 
     public async ValueTask DisposeAsync() => await _context.DisposeAsync();

@@ -59,6 +59,12 @@ public sealed partial class StatusPageTests(Browser browser) : IClassFixture<Bro
         await using (await Backend.StartAsync("two", port: port))
         {
             await Expect(visit.Cell("two", "health")).ToHaveTextAsync("healthy");
+            // Good probes make the circuit half-open; the requests that it lets through close it.
+            await Eventually.Until("requests have closed the circuit", async () =>
+            {
+                await proxy.Http.GetAsync("/web/status/200").StatusAsync();
+                return (await proxy.Registry.InstanceAsync("web", "two")).GetProperty("circuit").Text("state") == "closed";
+            });
             await Expect(visit.Cell("two", "circuit")).ToHaveTextAsync("closed");
             await Expect(visit.Service("web")).ToContainTextAsync("2 of 2 in service");
 
@@ -67,7 +73,7 @@ public sealed partial class StatusPageTests(Browser browser) : IClassFixture<Bro
             await Expect(visit.Cell("two", "circuit")).ToContainTextAsync("operator");
             await visit.Button("Drain one of web").ClickAsync();
             await Expect(visit.Page.GetByRole(AriaRole.Dialog)).ToContainTextAsync("only one in service");
-            await visit.ShotAsync("desktop-confirm");
+            await visit.ShotAsync("desktop-confirm", whole: false);
             await visit.Page.Locator("#confirm-no").ClickAsync();
             await Expect(visit.Cell("one", "state")).ToHaveTextAsync("active");
             await visit.Button("Close circuit two of web").ClickAsync();
@@ -218,7 +224,7 @@ public sealed partial class StatusPageTests(Browser browser) : IClassFixture<Bro
 
         await Expect(visit.Page.Locator("#shown")).ToHaveTextAsync("100 services");
         await Expect(visit.Page.Locator("[data-instance]")).ToHaveCountAsync(0);
-        await visit.ShotAsync("many");
+        await visit.ShotAsync("many", whole: false);
         using (await proxy.Registry.PatchInstanceAsync("svc-42", "i-42-7", new { state = "draining" }))
         {
         }
