@@ -124,8 +124,13 @@ internal sealed class ManagementGuard(CurrentConfiguration configuration, Sessio
         host.Equals("localhost", StringComparison.OrdinalIgnoreCase)
         || (IPAddress.TryParse(host.Trim('[', ']'), out var address) && IPAddress.IsLoopback(address));
 
+    /// <summary>
+    /// Behind somebody who ends TLS, the browser's origin is https and the request is not. The browser itself says then that the request comes from the same
+    /// origin; a page cannot.
+    /// </summary>
     private static bool IsOwnOrigin(string origin, HttpRequest request) =>
-        origin.Equals($"{request.Scheme}://{request.Host.Value}", StringComparison.OrdinalIgnoreCase);
+        origin.Equals($"{request.Scheme}://{request.Host.Value}", StringComparison.OrdinalIgnoreCase)
+        || (origin.Equals($"https://{request.Host.Value}", StringComparison.OrdinalIgnoreCase) && request.Headers["Sec-Fetch-Site"] == "same-origin");
 
     private static bool HasBody(HttpRequest request) =>
         request.ContentLength > 0 || (request.ContentLength is null

@@ -166,6 +166,20 @@ public sealed class SessionTests : IAsyncLifetime
         answer.Headers.Contains("Set-Cookie").Should().BeFalse();
     }
 
+    [Fact]
+    public async Task Behind_somebody_who_ends_tls_the_page_works_and_the_cookie_is_for_tls_only()
+    {
+        const string Key = """{"key":"operator-0123456789abcdef"}""";
+        var secure = Origin.Replace("http://", "https://", StringComparison.Ordinal);
+        await _proxy.Api.SendJsonAsync("POST", "/session", Key, ("Origin", secure)).ProblemAsync(403);
+        await _proxy.Api.SendJsonAsync("POST", "/session", Key, ("Origin", secure), ("Sec-Fetch-Site", "same-site")).ProblemAsync(403);
+
+        using var answer = await _proxy.Api.SendJsonAsync("POST", "/session", Key, ("Origin", secure), ("Sec-Fetch-Site", "same-origin"));
+
+        ((int)answer.StatusCode).Should().Be(200);
+        answer.Headers.GetValues("Set-Cookie").Single().Split("; ").Should().Contain("secure");
+    }
+
     private async Task<string> SignInAsync(string key)
     {
         using var answer = await CallAsync("POST", "/session", $$"""{"key":"{{key}}-0123456789abcdef"}""");

@@ -125,16 +125,14 @@ public sealed partial class StatusPageTests(Browser browser) : IClassFixture<Bro
     [NeedsPackageFact("chromium")]
     public async Task A_key_is_asked_for_and_the_buttons_are_those_that_it_allows()
     {
-        await using var proxy = await ProxyProcess.StartAsync(new ProxyOptions
-        {
-            ConfigJson = """
-                { "Registry": { "Store": "memory" },
-                  "Services": { "web": { "Instances": [ { "InstanceId": "one", "Host": "127.0.0.1", "Port": 9 } ] } },
-                  "Management": { "ApiKeys": {
-                    "reader": { "Key": "reader-0123456789abcdef", "Scopes": ["read"] },
-                    "operator": { "Key": "operator-0123456789abcdef", "Scopes": ["read", "admin"] } } } }
-                """,
-        });
+        const string Configuration = """
+            { "Registry": { "Store": "memory" },
+              "Services": { "web": { "Instances": [ { "InstanceId": "one", "Host": "127.0.0.1", "Port": 9 } ] } },
+              "Management": { "ApiKeys": {
+                "reader": { "Key": "reader-0123456789abcdef", "Scopes": ["read"] },
+                "operator": { "Key": "operator-0123456789abcdef", "Scopes": ["read", "admin"] } } } }
+            """;
+        await using var proxy = await ProxyProcess.StartAsync(new ProxyOptions { ConfigJson = Configuration });
         await using var visit = await browser.OpenAsync(proxy);
         var key = visit.Page.GetByLabel("API key");
 
@@ -163,9 +161,16 @@ public sealed partial class StatusPageTests(Browser browser) : IClassFixture<Bro
 
         await visit.Page.ReloadAsync();
         await Expect(visit.Cell("one", "state")).ToHaveTextAsync("draining");
+        await proxy.WriteConfigAsync(Configuration.Replace(", \"admin\"", "", StringComparison.Ordinal));
+        await Eventually.Until("the key has lost its scope", async () => await proxy.Api
+            .SendJsonAsync("PATCH", "/services/web/one", "{}", ("Authorization", "Bearer operator-0123456789abcdef")).StatusAsync() == 403);
+        await visit.Button("Activate one of web").ClickAsync();
+        await Expect(visit.Page.GetByRole(AriaRole.Alert).And(visit.Page.Locator("#alert"))).ToContainTextAsync("does not have the scope admin");
+        await visit.Button("Dismiss").ClickAsync();
+        await Expect(visit.Page.Locator("#alert")).ToBeHiddenAsync();
         await visit.Page.EvaluateAsync("fetch('/session', { method: 'DELETE' })");
         await Expect(visit.Page.Locator("#sign-in-fault")).ToHaveTextAsync("Your session has ended.");
-        visit.ShouldBeClean(fault => fault.Contains("status of 401", StringComparison.Ordinal));
+        visit.ShouldBeClean(fault => fault.Contains("status of 401", StringComparison.Ordinal) || fault.Contains("status of 403", StringComparison.Ordinal));
     }
 
     [NeedsPackageFact("chromium")]

@@ -72,7 +72,8 @@ internal static class SessionEndpoints
     {
         HttpOnly = true,
         SameSite = SameSiteMode.Strict,
-        Secure = context.Request.IsHttps,
+        // The origin has been found to be our own; behind somebody who ends TLS it is what tells of it.
+        Secure = context.Request.IsHttps || context.Request.Headers.Origin.ToString().StartsWith("https://", StringComparison.OrdinalIgnoreCase),
         Path = "/",
         MaxAge = lifetime,
     };

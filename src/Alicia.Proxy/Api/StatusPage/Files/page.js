@@ -47,11 +47,15 @@ async function guarded(ask, source = "poll") {
     clearAlert(source);
     return answer;
   } catch (fault) {
-    if (fault.status === 401)
-      signOut("Your session has ended.");
-    else if (fault.status === undefined && source === "poll")
+    if (fault.status === 401) {
+      if (signedIn)
+        signOut("Your session has ended.");
+      return undefined;
+    }
+
+    if (fault.status === undefined && source === "poll")
       proxy.silent();
-    if (fault.status !== 401)
+    if (signedIn || source === "action")
       alertOf(source, fault.status === undefined ? "The proxy does not answer. This page keeps asking." : fault.message);
     return undefined;
   }
@@ -85,6 +89,8 @@ async function ask() {
   await guarded(async () => {
     const asked = Date.now();
     const [health, stats] = await Promise.all([api.health(), api.stats()]);
+    if (!signedIn)
+      return;
     const now = Date.now();
     // The proxy wrote its time somewhere between question and answer.
     clock.ahead = (asked + now) / 2 - Date.parse(stats.timestamp);
@@ -187,8 +193,8 @@ $("sign-in-form").addEventListener("submit", async submitted => {
 });
 
 $("sign-out").addEventListener("click", async () => {
-  await guarded(api.signOut, "action");
   signOut("");
+  await guarded(api.signOut, "action");
 });
 
 document.addEventListener("visibilitychange", () => {

@@ -10,7 +10,8 @@ const FIGURES = [
   ["Failed", (_, s) => count(s.failed_requests)],
   ["Rejected", (_, s) => count(s.rejected_requests)],
   ["Callers left", (_, s) => count(s.aborted_requests)],
-  ["Instances", (_, s) => s.unhealthy_instances === 0 ? count(s.total_instances) : `${count(s.total_instances)}, ${count(s.unhealthy_instances)} unhealthy`],
+  ["Instances", (_, s) => count(s.total_instances)],
+  ["Unhealthy", (_, s) => count(s.unhealthy_instances)],
   ["Up for", h => span(h.uptime)],
   ["Version", h => h.version],
 ];

@@ -17,6 +17,8 @@ export class Services {
   #actions;
   #refresh;
   #asks = 0;
+  /** What was asked for up to here was asked by somebody who has signed out since. */
+  #forgotten = 0;
   #fetchedAll = false;
   #onScreen = new Set();
   #watch = new IntersectionObserver(entries => {
@@ -53,7 +55,7 @@ export class Services {
     for (const view of this.#views.values())
       if (!Object.hasOwn(all, view.name) && view.asked < ask)
         this.#remove(view);
-    if (!this.#fetchedAll) {
+    if (!this.#fetchedAll && ask > this.#forgotten) {
       this.#fetchedAll = true;
       this.#unfold();
     }
@@ -64,8 +66,7 @@ export class Services {
   async fetch(name) {
     const ask = ++this.#asks;
     try {
-      const [doc] = await Promise.all([api.service(name)]);
-      this.#take(ask, name, doc);
+      this.#take(ask, name, await api.service(name));
     } catch (fault) {
       if (fault.status !== 404)
         throw fault;
@@ -114,10 +115,13 @@ export class Services {
     for (const view of [...this.#views.values()])
       this.#remove(view);
     this.#fetchedAll = false;
+    this.#forgotten = this.#asks;
   }
 
   /** Takes a document, unless one that was asked for later is already there. */
   #take(ask, name, doc) {
+    if (ask <= this.#forgotten)
+      return;
     let view = this.#views.get(name);
     if (view === undefined) {
       view = new ServiceView(name, this.#actions, toggled => toggled.expanded && this.#refresh(toggled));
