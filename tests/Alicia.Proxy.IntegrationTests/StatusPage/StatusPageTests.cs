@@ -56,7 +56,7 @@ public sealed partial class StatusPageTests(Browser browser) : IClassFixture<Bro
         await Expect(visit.Row("two")).ToHaveClassAsync(new Regex(@"\bout\b"));
         await two.Process.WaitForExitAsync();
         await visit.ShotAsync("desktop-light");
-        await using (await Backend.StartAsync("two", port: port))
+        await using (var again = await Backend.StartAsync("two", port: port))
         {
             await Expect(visit.Cell("two", "health")).ToHaveTextAsync("healthy");
             // Good probes make the circuit half-open; the requests that it lets through close it.
@@ -84,6 +84,16 @@ public sealed partial class StatusPageTests(Browser browser) : IClassFixture<Bro
             await Expect(visit.Cell("one", "state")).ToHaveTextAsync("draining");
             (await proxy.Registry.InstanceAsync("web", "one")).Text("state").Should().Be("draining");
             await Expect(visit.Page.Locator("#said")).ToHaveTextAsync("one of web is draining.");
+
+            await again.ModeAsync(new BackendMode(Status: 503));
+            await Eventually.Until("bad answers have opened the circuit", async () =>
+            {
+                await proxy.Http.GetAsync("/web/status/200").StatusAsync();
+                return (await proxy.Registry.InstanceAsync("web", "two")).GetProperty("circuit").Text("state") == "open";
+            });
+            await Expect(visit.Cell("two", "circuit")).ToHaveTextAsync(CountdownPattern());
+            var left = await CountdownAsync(visit);
+            await Eventually.Until("the time to the next try gets shorter", async () => await CountdownAsync(visit) < left);
         }
 
         visit.ShouldBeClean();
@@ -196,8 +206,8 @@ public sealed partial class StatusPageTests(Browser browser) : IClassFixture<Bro
         await using (var dark = await browser.OpenAsync(proxy, dark: true))
         {
             await Expect(dark.Row("one")).ToBeVisibleAsync();
-            (await FaintAsync(dark)).Should().BeEmpty();
-            (await LuminanceAsync(dark)).Should().BeLessThan(0.05);
+            (await Contrast.FaintAsync(dark)).Should().BeEmpty();
+            (await Contrast.LuminanceAsync(dark)).Should().BeLessThan(0.05);
             await dark.ShotAsync("desktop-dark");
         }
 
@@ -213,8 +223,8 @@ public sealed partial class StatusPageTests(Browser browser) : IClassFixture<Bro
         }));
         await Expect(light.Service("web")).ToContainTextAsync(Markup);
         await Expect(light.Page.Locator("#services img, #services b")).ToHaveCountAsync(0);
-        (await FaintAsync(light)).Should().BeEmpty();
-        (await LuminanceAsync(light)).Should().BeGreaterThan(0.8);
+        (await Contrast.FaintAsync(light)).Should().BeEmpty();
+        (await Contrast.LuminanceAsync(light)).Should().BeGreaterThan(0.8);
         light.ShouldBeClean();
     }
 
@@ -250,6 +260,10 @@ public sealed partial class StatusPageTests(Browser browser) : IClassFixture<Bro
         visit.ShouldBeClean();
     }
 
+    /// <summary>Seconds until the circuit of <c>two</c> may be tried, as the page says.</summary>
+    private static async Task<int> CountdownAsync(Visit visit) =>
+        int.Parse(CountdownPattern().Match(await visit.Cell("two", "circuit").InnerTextAsync()).Groups[1].Value, CultureInfo.InvariantCulture);
+
     /// <summary>An instance that nobody needs to answer for: its proxy does not probe.</summary>
     private static async Task RegisterAsync(ProxyProcess proxy, string service, string id, object? extra = null)
     {
@@ -257,42 +271,6 @@ public sealed partial class StatusPageTests(Browser browser) : IClassFixture<Bro
         await RegistryApi.DocumentOfAsync(answer);
     }
 
-    private static async Task<double> LuminanceAsync(Visit visit)
-    {
-        var colour = await visit.Page.EvaluateAsync<string>("getComputedStyle(document.body).backgroundColor");
-        return Luminance([.. ColourPart().Matches(colour).Select(m => double.Parse(m.Value, CultureInfo.InvariantCulture))]);
-    }
-
-    /// <summary>Visible texts whose contrast to what is behind them is below 4.5 to 1 (WCAG 2.2, 1.4.3).</summary>
-    private static async Task<List<string>> FaintAsync(Visit visit)
-    {
-        var texts = await visit.Page.EvaluateAsync<JsonElement>("""
-            [...document.querySelectorAll("body *")].filter(e => e.checkVisibility() && [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim() !== "")).map(e => {
-              let behind = e;
-              while (behind.parentElement && /, 0\)$|transparent/.test(getComputedStyle(behind).backgroundColor))
-                behind = behind.parentElement;
-              return [e.textContent.trim().slice(0, 40), getComputedStyle(e).color, getComputedStyle(behind).backgroundColor];
-            })
-            """);
-        var faint = new List<string>();
-        texts.GetArrayLength().Should().BeGreaterThan(20);
-        foreach (var text in texts.EnumerateArray())
-        {
-            double[] lights = [.. new[] { 1, 2 }.Select(i => Luminance([.. ColourPart().Matches(text[i].GetString()!).Select(m => double.Parse(m.Value, CultureInfo.InvariantCulture))]))];
-            var contrast = (lights.Max() + 0.05) / (lights.Min() + 0.05);
-            if (contrast < 4.5)
-                faint.Add(string.Create(CultureInfo.InvariantCulture, $"{text} has {contrast:0.0}"));
-        }
-
-        return faint;
-    }
-
-    private static double Luminance(double[] rgb)
-    {
-        double[] linear = [.. rgb.Take(3).Select(c => c / 255).Select(c => c <= 0.04045 ? c / 12.92 : Math.Pow((c + 0.055) / 1.055, 2.4))];
-        return (0.2126 * linear[0]) + (0.7152 * linear[1]) + (0.0722 * linear[2]);
-    }
-
-    [GeneratedRegex(@"[\d.]+")]
-    private static partial Regex ColourPart();
+    [GeneratedRegex(@"failure statuses, retry in (\d+) s$")]
+    private static partial Regex CountdownPattern();
 }
