@@ -10,6 +10,7 @@ const string Usage = """
       registry    registrations, restarts and memory of a proxy with many instances
       forward     what the proxy adds to a request, beside direct calls and other proxies
       probe       what health checks cost
+      bus         what a storm of messages on the bus does to requests
 
     README.md beside the project explains the options.
     """;
@@ -32,6 +33,7 @@ try
         case "registry":
         case "forward":
         case "probe":
+        case "bus":
             using (PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal))
             using (PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal))
             {
@@ -39,7 +41,8 @@ try
                 {
                     "registry" => RegistryRun.RunAsync(rest, interrupted.Token),
                     "forward" => ForwardRun.RunAsync(rest, interrupted.Token),
-                    _ => ProbeRun.RunAsync(rest, interrupted.Token),
+                    "probe" => ProbeRun.RunAsync(rest, interrupted.Token),
+                    _ => BusRun.RunAsync(rest, interrupted.Token),
                 });
             }
 

@@ -1,4 +1,5 @@
 using System.Reflection;
+using Alicia.Proxy.Bus;
 using Alicia.Proxy.Configuration;
 using Alicia.Proxy.Health;
 using Alicia.Proxy.Security;
@@ -25,21 +26,10 @@ internal static class HealthEndpoints
             .WithName("GetReadiness").WithTags("Health").WithSummary("Registry loaded, instances probed once (or 3 seconds over), not shutting down").Produces(200).Refuses(503);
     }
 
-    private static IResult Health(RegistryAccess access, Readiness readiness, LeaseBook leases)
+    private static IResult Health(HealthReport report)
     {
-        var reasons = new List<string>();
-        if (access.Registry.StoreFailing)
-            reasons.Add("the registry's store cannot be written");
-        if (access.Publisher.Failing)
-            reasons.Add("routing does not follow the registry");
-        if (leases.Held > 0)
-            reasons.Add(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{leases.Held} leases that ran out are held: too many at once"));
-        if (readiness.ShuttingDown)
-            reasons.Add("shutting down");
-        var status = readiness.ShuttingDown ? "unhealthy" : reasons.Count > 0 ? "degraded" : "healthy";
-        var document = new HealthDocument("load_balancer", status, access.Clock.Uptime.TotalSeconds, Version, MqttConnected: false,
-            access.Registry.StoreFailing ? "read_only" : "ok", access.Clock.Now, reasons);
-        return Results.Json(document, Wire.Json, statusCode: readiness.ShuttingDown ? 503 : 200);
+        var document = report.Now();
+        return Results.Json(document, Wire.Json, statusCode: document.Status == HealthReport.Unhealthy ? 503 : 200);
     }
 
     private static IResult Ready(Readiness readiness) => readiness.Ready
@@ -52,12 +42,36 @@ internal static class HealthEndpoints
 /// <param name="Status"><c>healthy</c>, <c>degraded</c> (serving, with trouble elsewhere) or <c>unhealthy</c>.</param>
 /// <param name="Uptime">Seconds since start.</param>
 /// <param name="Version">Version of the program.</param>
-/// <param name="MqttConnected">Whether the bus is connected.</param>
+/// <param name="MqttConnected">Whether the broker has the proxy's subscriptions.</param>
 /// <param name="Registry"><c>ok</c>, or <c>read_only</c> while the store cannot be written.</param>
 /// <param name="Timestamp">Now.</param>
 /// <param name="Reasons">What is wrong, in words.</param>
 internal sealed record HealthDocument(string ServiceName, string Status, double Uptime, string Version, bool MqttConnected, string Registry, DateTimeOffset Timestamp,
     IReadOnlyList<string> Reasons);
+
+/// <summary>How the proxy is, for whoever asks: over REST or over the bus.</summary>
+internal sealed class HealthReport(RegistryAccess access, Readiness readiness, LeaseBook leases, BusConnection bus)
+{
+    public const string Unhealthy = "unhealthy";
+
+    public HealthDocument Now()
+    {
+        var reasons = new List<string>();
+        if (access.Registry.StoreFailing)
+            reasons.Add("the registry's store cannot be written");
+        if (access.Publisher.Failing)
+            reasons.Add("routing does not follow the registry");
+        if (leases.Held > 0)
+            reasons.Add(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{leases.Held} leases that ran out are held: too many at once"));
+        if (bus is { Configured: true, Connected: false })
+            reasons.Add("the message bus is not connected");
+        if (readiness.ShuttingDown)
+            reasons.Add("shutting down");
+        var status = readiness.ShuttingDown ? Unhealthy : reasons.Count > 0 ? "degraded" : "healthy";
+        return new HealthDocument("load_balancer", status, access.Clock.Uptime.TotalSeconds, HealthEndpoints.Version, bus.Connected,
+            access.Registry.StoreFailing ? "read_only" : "ok", access.Clock.Now, reasons);
+    }
+}
 
 /// <summary>Whether new traffic should be sent here.</summary>
 internal sealed class Readiness

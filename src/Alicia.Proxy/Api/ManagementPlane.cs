@@ -9,7 +9,8 @@ internal static partial class ManagementPlane
 {
     public static IServiceCollection AddManagement(this IServiceCollection services)
     {
-        services.AddSingleton<ManagementGuard>().AddSingleton<Sessions>().AddSingleton<WrongKeys>().AddSingleton<RegistryAccess>().AddSingleton<Readiness>().AddSingleton<EventStreams>();
+        services.AddSingleton<ManagementGuard>().AddSingleton<Sessions>().AddSingleton<WrongKeys>();
+        services.AddSingleton<RegistryAccess>().AddSingleton<Readiness>().AddSingleton<EventStreams>().AddSingleton<HealthReport>();
         services.ConfigureHttpJsonOptions(options =>
         {
             options.SerializerOptions.PropertyNamingPolicy = Wire.Json.PropertyNamingPolicy;

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using Alicia.Proxy.Registry;
 using Alicia.Proxy.Registry.Changes;
+using Alicia.Proxy.Registry.Documents;
 using Alicia.Proxy.Registry.Settings;
 using Alicia.Proxy.Registry.Validation;
 
@@ -12,20 +13,7 @@ internal static class RequestReaders
 {
     public static RegistrationRequest Registration(WireObject body)
     {
-        var request = new RegistrationRequest
-        {
-            InstanceId = body.Text("instance_id"),
-            Host = body.Text("host"),
-            Port = body.Integer("port"),
-            Scheme = body.Text("scheme"),
-            Protocol = body.Text("protocol"),
-            Weight = body.Integer("weight"),
-            MaxConnections = body.Integer("max_connections"),
-            TtlSeconds = body.Integer("ttl_seconds"),
-            Priority = body.Integer("priority"),
-            HealthCheck = HealthCheck(body),
-            Metadata = body.Pairs("metadata", nullRemoves: false)?.Where(p => p.Value is not null).ToDictionary(p => p.Key, p => p.Value!, StringComparer.Ordinal),
-        };
+        var request = RegistrationReader.Read(body);
         body.RejectUnknown();
         return request;
     }
@@ -46,10 +34,10 @@ internal static class RequestReaders
     {
         var given = SettingOverrides.Empty;
         var cleared = new List<SettingKey>();
-        ReadSettings(body, SettingKeys.All, 0, ref given, cleared);
+        RegistrationReader.ReadSettings(body, SettingKeys.All, 0, ref given, cleared);
         if (body.Object("settings") is { } nested)
         {
-            ReadSettings(nested, SettingKeys.All, 0, ref given, cleared);
+            RegistrationReader.ReadSettings(nested, SettingKeys.All, 0, ref given, cleared);
             nested.RejectUnknown();
         }
 
@@ -95,63 +83,5 @@ internal static class RequestReaders
         var request = new RouteRequest(route.Texts("hosts"), route.Text("path"), route.Text("strip_prefix"));
         route.RejectUnknown();
         return request;
-    }
-
-    private static SettingOverrides? HealthCheck(WireObject body)
-    {
-        if (body.Object("health_check") is not { } probes)
-            return null;
-        var given = SettingOverrides.Empty;
-        ReadSettings(probes, SettingKeys.HealthCheck, 1, ref given, []);
-        probes.RejectUnknown();
-        return given;
-    }
-
-    /// <summary>Reads the keys that sit <paramref name="depth"/> levels below their wire path's beginning, groups and all.</summary>
-    private static void ReadSettings(WireObject json, IEnumerable<SettingKey> keys, int depth, ref SettingOverrides given, List<SettingKey> cleared)
-    {
-        foreach (var group in keys.GroupBy(k => k.WireSegments[depth], StringComparer.Ordinal))
-        {
-            if (!json.TryTake(group.Key, out var value))
-                continue;
-            var leaf = group.FirstOrDefault(k => k.WireSegments.Count == depth + 1);
-            if (value.ValueKind == JsonValueKind.Null)
-            {
-                cleared.AddRange(group);
-            }
-            else if (leaf is null)
-            {
-                if (json.Object(group.Key) is not { } nested)
-                    continue;
-                ReadSettings(nested, group, depth + 1, ref given, cleared);
-                nested.RejectUnknown();
-            }
-            else if (given.Contains(leaf))
-            {
-                json.Faults.Add(leaf.WirePath, "is given twice, at the top level and under settings");
-            }
-            else if (TryParse(leaf, value, out var parsed))
-            {
-                given = given.With(leaf, parsed);
-            }
-            else
-            {
-                json.Faults.Add(leaf.WirePath, "must be " + leaf.Codec.Rule);
-            }
-        }
-    }
-
-    private static bool TryParse(SettingKey key, JsonElement value, out object? parsed)
-    {
-        try
-        {
-            return key.Codec.TryParseJson(value, out parsed);
-        }
-        catch (InvalidOperationException)
-        {
-            // Half a surrogate pair.
-            parsed = null;
-            return false;
-        }
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Alicia.Proxy.Registry.Documents;
 using Alicia.Proxy.Registry.Validation;
 
 namespace Alicia.Proxy.Api;

@@ -1,16 +1,16 @@
 namespace Alicia.Proxy.Circuit;
 
 /// <summary>
-/// Decides when an instance gets no requests, and how it gets them back. Time and what happened go in, a transition with its reason comes out, null when
-/// the state stays; it has no clock and no lock, and whoever owns it calls one method at a time.
+/// Decides when an instance gets no requests, and how it gets them back. Time and what happened go in, a transition with its reason
+/// comes out, null when the state stays. It has no clock and no lock; whoever owns it calls one method at a time.
 /// <para>
-/// Closed → open: failures of requests in a row, the probes' verdict, or an operator. Open → half-open: its time is over, or good probes. Half-open → closed:
-/// trials in a row that succeed; or → open again, for twice as long as before.
+/// Closed → open: failures of requests in a row, the probes' verdict, or an operator. Open → half-open: its time is over, or good
+/// probes. Half-open → closed: trials in a row that succeed; or → open again, for twice as long as before.
 /// </para>
 /// <para>
-/// Who opened it decides who may half-open it. Good probes are proof against what probes see too: failing probes, and connections that fail. They prove
-/// nothing against bad answers, as an instance may answer its probes well and every request with a 500; such a circuit waits its time. Failing
-/// probes in turn hold any circuit open beyond its time, as a trial would only cost a caller his request.
+/// Who opened it decides who may half-open it. Good probes outweigh what probes meet too: failing probes, and connections that fail.
+/// They say nothing about bad answers, as an instance may answer its probes well and every request with a 500; such a circuit waits
+/// its time. Failing probes in turn hold any circuit open beyond its time, as a trial would only cost a caller his request.
 /// </para>
 /// </summary>
 internal sealed class CircuitMachine(CircuitSettings settings)
@@ -55,7 +55,7 @@ internal sealed class CircuitMachine(CircuitSettings settings)
 
     public CircuitState State { get; private set; }
 
-    /// <summary>Failed requests since the last one that succeeded, as far as they counted: all while closed, trials while half-open. Probes do not matter.</summary>
+    /// <summary>Failed requests since the last good one, as far as they counted: all while closed, trials while half-open, never probes.</summary>
     public int ConsecutiveFailures { get; private set; }
 
     /// <summary>Why it was opened, also while it is half-open; null while it is closed.</summary>
@@ -71,8 +71,8 @@ internal sealed class CircuitMachine(CircuitSettings settings)
     public long Held { get; private set; }
 
     /// <summary>
-    /// An attempt failed; <paramref name="trial"/> if it was the one that a half-open circuit let through. Without <paramref name="mayOpen"/> a closed circuit
-    /// stays closed, as too many others are open; a half-open one is out already and is not asked.
+    /// An attempt failed; <paramref name="trial"/> if it was the one that a half-open circuit let through. Without
+    /// <paramref name="mayOpen"/> a closed circuit stays closed, as too many others are open; a half-open one is out already and is not asked.
     /// </summary>
     public CircuitTransition? Failed(AttemptFailure failure, bool trial, bool mayOpen, DateTimeOffset now)
     {

@@ -2,30 +2,6 @@ using Alicia.Proxy.Live;
 
 namespace Alicia.Proxy.Circuit;
 
-/// <summary>Who may pass an instance's gate now.</summary>
-internal enum GateStanding
-{
-    /// <summary>Every request, within the cap.</summary>
-    Usable,
-
-    /// <summary>One request at a time, to see whether the instance works again.</summary>
-    Trial,
-
-    /// <summary>Nobody.</summary>
-    Shut,
-}
-
-/// <summary>What a gate says of itself, read at one moment.</summary>
-/// <param name="State">The circuit.</param>
-/// <param name="ConsecutiveFailures">Failed attempts in a row.</param>
-/// <param name="Reason">Why the circuit is not closed; null when it is.</param>
-/// <param name="OpenedAt">When it opened; null when closed.</param>
-/// <param name="RetryAt">When time alone lets a trial through; null when it does not.</param>
-/// <param name="Held">Times that it would have opened but for the service's limit on ejections.</param>
-/// <param name="Suspected">Whether new requests are held back until a probe has answered.</param>
-internal readonly record struct GateReading(
-    CircuitState State, int ConsecutiveFailures, CircuitReason? Reason, DateTimeOffset? OpenedAt, DateTimeOffset? RetryAt, long Held, bool Suspected);
-
 /// <summary>
 /// The door to one instance. Brings together what its attempts say (the circuit), what its probes say, and suspicion, and opens or shuts the instance's slots
 /// accordingly. One per epoch. Safe under any concurrency; on a closed circuit without failures a success costs one read.
@@ -65,6 +41,8 @@ internal sealed class InstanceGate
     public ServiceGates? Siblings { get; set; }
 
     public GateStanding Standing => (GateStanding)Volatile.Read(ref _standing);
+
+    private Lock Openings => Siblings?.Openings ?? _lock;
 
     /// <summary>True unless the circuit is closed.</summary>
     public bool CircuitOut { get; private set; }
@@ -106,25 +84,23 @@ internal sealed class InstanceGate
     /// <param name="permit">The attempt's permit, or 0 for an ordinary one.</param>
     public void Failed(AttemptFailure failure, int status, int permit)
     {
-        // One endpoint that answers 500 must not switch off a service that has nothing else. An instance on trial that answers is alive.
-        if (failure == AttemptFailure.Status && status is not (502 or 503 or 504) && Siblings?.HasOther(this) != true)
+        CircuitTransition? moved = null;
+        var held = false;
+        bool spared;
+        lock (Openings)
         {
+            // One endpoint that answers 500 must not switch off a service that has nothing else.
+            spared = failure == AttemptFailure.Status && status is not (502 or 503 or 504) && Siblings?.HasOther(this) != true;
+            if (!spared)
+                (moved, held) = Fail_NeedsOpenings(failure, permit);
+        }
+
+        if (spared)
+        {
+            // An instance on trial that answers is alive.
             if (permit != 0)
                 Succeeded(permit);
             return;
-        }
-
-        CircuitTransition? moved = null;
-        var held = false;
-        lock (_lock)
-        {
-            if (permit == 0 || permit == _permit)
-            {
-                var before = _machine.Held;
-                moved = _machine.Failed(failure, permit != 0, permit != 0 || Siblings?.MayEject(this) != false, _time.GetUtcNow());
-                held = _machine.Held != before;
-                Settle_NeedsLock(moved);
-            }
         }
 
         if (held)
@@ -132,6 +108,19 @@ internal sealed class InstanceGate
         Tell(moved);
         if (failure is AttemptFailure.Connect or AttemptFailure.Reset)
             _surroundings.Doubted(this);
+    }
+
+    private (CircuitTransition? Moved, bool Held) Fail_NeedsOpenings(AttemptFailure failure, int permit)
+    {
+        lock (_lock)
+        {
+            if (permit != 0 && permit != _permit)
+                return (null, false);
+            var before = _machine.Held;
+            var moved = _machine.Failed(failure, permit != 0, permit != 0 || Siblings?.MayEject(this) != false, _time.GetUtcNow());
+            Settle_NeedsLock(moved);
+            return (moved, _machine.Held != before);
+        }
     }
 
     /// <summary>An instance did something that only a dying one does, too late to count against the circuit: it broke off an answer.</summary>
@@ -190,21 +179,26 @@ internal sealed class InstanceGate
     }
 
     /// <summary>The probes' verdict moved.</summary>
-    public void Judge(HealthStatus health)
+    /// <param name="health">The verdict.</param>
+    /// <param name="served">Whether the instance has ever been in the rotation. A newcomer has no circuit to open: it is tried by its first good probe.</param>
+    public void Judge(HealthStatus health, bool served = true)
     {
         CircuitTransition? moved = null;
-        lock (_lock)
+        lock (Openings)
         {
-            Live.Health = health;
-            if (health == HealthStatus.Unhealthy)
+            lock (_lock)
             {
-                _suspected = false;
-                // Beyond the limit on ejections the circuit stays closed; the instance gets nothing all the same, because it is known to be dead.
-                if (_machine.State != CircuitState.Closed || Siblings?.MayEject(this) != false)
-                    moved = _machine.ProbesFailed(_time.GetUtcNow());
-            }
+                Live.Health = health;
+                if (health == HealthStatus.Unhealthy)
+                {
+                    _suspected = false;
+                    // Beyond the limit on ejections the circuit stays closed; the instance gets nothing all the same, because it is known to be dead.
+                    if (served && (_machine.State != CircuitState.Closed || Siblings?.MayEject(this) != false))
+                        moved = _machine.ProbesFailed(_time.GetUtcNow());
+                }
 
-            Settle_NeedsLock(moved);
+                Settle_NeedsLock(moved);
+            }
         }
 
         Tell(moved);

@@ -6,6 +6,12 @@ internal sealed class ServiceGates
     private InstanceGate[] _members = [];
     private int _maxEjectionPercent = 100;
 
+    /// <summary>
+    /// Held while a gate looks at the others and opens because of what it saw: of two that reach their threshold at the same moment, the second sees the first one open. Taken
+    /// before a gate's own lock.
+    /// </summary>
+    public Lock Openings { get; } = new();
+
     /// <summary>Takes over who is in the rotation, and the share of it that circuits may take out, 0–100.</summary>
     public void Use(InstanceGate[] members, int maxEjectionPercent)
     {

@@ -38,5 +38,23 @@ internal sealed class TunnelConnection : IDisposable
         }
     }
 
+    /// <summary>
+    /// Cuts the connection, so that the instance cannot take what it has for all that was to come: with a TCP reset, under TLS by closing it without TLS's own farewell.
+    /// </summary>
+    public void Reset()
+    {
+        try
+        {
+            if (_transport is NetworkStream plain)
+                plain.Socket.Close(timeout: 0);
+            else
+                _transport?.Dispose();
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // It is closed already.
+        }
+    }
+
     public void Dispose() => Invoker.Dispose();
 }

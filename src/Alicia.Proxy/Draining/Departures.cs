@@ -10,7 +10,7 @@ namespace Alicia.Proxy.Draining;
 
 /// <summary>
 /// Sees instances off: one that was removed is struck from the registry when its last request is over or its drain timeout has passed, whichever is first.
-/// Requests that outlast the timeout are not cut; they finish, the registry just no longer lists their instance.
+/// Requests that outlast the timeout are not cut; they finish, the registry just no longer lists their instance. Upgraded connections, which may last for days, end with it.
 /// </summary>
 internal sealed partial class Departures(ServiceRegistry registry, LiveTable lives, EndpointTable endpoints, GateTable gates, TimeProvider time, ILogger<Departures> logger)
 {
@@ -19,16 +19,16 @@ internal sealed partial class Departures(ServiceRegistry registry, LiveTable liv
 
     private readonly ConcurrentDictionary<long, Departure> _leaving = new();
 
+    /// <summary>Called with the epoch of an instance whose drain timeout has passed with something in flight, for those who keep connections to it. Set before the first departure.</summary>
+    public Action<long>? Overdue { get; set; }
+
     /// <summary>Begins the departure of an instance that nothing new can reach any more.</summary>
     public void Begin(Instance instance)
     {
-        var timeout = registry.Snapshot.TryGet(instance.ServiceName, out var service)
-            ? service.Settings.Get(SettingKeys.DrainTimeout)
-            : SettingKeys.DrainTimeout.Default;
         var departure = new Departure(instance);
         if (!_leaving.TryAdd(instance.Epoch, departure))
             return;
-        departure.Timer = time.CreateTimer(_ => Finish(departure, "drain timeout"), null, timeout, Timeout.InfiniteTimeSpan);
+        StartTimer(departure);
         lives.GetOrAdd(instance.Epoch).WhenIdle(_ =>
         {
             departure.Idle.TrySetResult();
@@ -36,21 +36,31 @@ internal sealed partial class Departures(ServiceRegistry registry, LiveTable liv
         });
     }
 
-    /// <summary>An epoch is no longer in the registry: whatever is kept by it goes once nothing is in flight.</summary>
+    /// <summary>
+    /// An epoch is no longer in the registry: whatever is kept by it goes once nothing is in flight. One that was replaced while it drained keeps its drain timeout, one that was
+    /// replaced without draining has it from now on.
+    /// </summary>
     public void Forget(Instance instance)
     {
-        if (_leaving.TryRemove(instance.Epoch, out var departure))
-            departure.End();
-        if (lives.TryGet(instance.Epoch, out var live))
+        var wasLeaving = _leaving.TryRemove(instance.Epoch, out var found);
+        var departure = found ?? new Departure(instance);
+        departure.Gone.TrySetResult();
+        if (!lives.TryGet(instance.Epoch, out var live))
         {
-            live.WhenIdle(l =>
-            {
-                departure?.Idle.TrySetResult();
-                lives.Forget(l.Epoch);
-                endpoints.Forget(l.Epoch);
-                gates.Retire(l.Epoch);
-            });
+            departure.StopTimer();
+            return;
         }
+
+        if (!wasLeaving)
+            StartTimer(departure);
+        live.WhenIdle(l =>
+        {
+            departure.StopTimer();
+            departure.Idle.TrySetResult();
+            lives.Forget(l.Epoch);
+            endpoints.Forget(l.Epoch);
+            gates.Retire(l.Epoch);
+        });
     }
 
     /// <summary>Completes when the instance of that epoch has left the registry; at once when it is not leaving.</summary>
@@ -58,6 +68,27 @@ internal sealed partial class Departures(ServiceRegistry registry, LiveTable liv
 
     /// <summary>Completes when nothing is in flight to that epoch any more, which may be after it has left; at once when it is not leaving.</summary>
     public Task IdleAsync(long epoch) => _leaving.TryGetValue(epoch, out var departure) ? departure.Idle.Task : Task.CompletedTask;
+
+    private void StartTimer(Departure departure)
+    {
+        var timeout = registry.Snapshot.TryGet(departure.Instance.ServiceName, out var service)
+            ? service.Settings.Get(SettingKeys.DrainTimeout)
+            : SettingKeys.DrainTimeout.Default;
+        departure.Timer = time.CreateTimer(_ => TimeIsUp(departure), null, timeout, Timeout.InfiniteTimeSpan);
+    }
+
+    private void TimeIsUp(Departure departure)
+    {
+        var epoch = departure.Instance.Epoch;
+        if (lives.TryGet(epoch, out var live) && live.InFlight > 0)
+        {
+            live.IsOverdue = true;
+            Overdue?.Invoke(epoch);
+        }
+
+        if (!departure.Gone.Task.IsCompleted)
+            Finish(departure, "drain timeout");
+    }
 
     private void Finish(Departure departure, string reason)
     {
@@ -109,11 +140,7 @@ internal sealed partial class Departures(ServiceRegistry registry, LiveTable liv
             Timer?.Change(delay, Timeout.InfiniteTimeSpan);
         }
 
-        public void End()
-        {
-            Timer?.Dispose();
-            Gone.TrySetResult();
-        }
+        public void StopTimer() => Timer?.Dispose();
     }
 
     [LoggerMessage(LogLevel.Error, "Instance {Instance} of {Service} could not be struck off the registry; trying again")]

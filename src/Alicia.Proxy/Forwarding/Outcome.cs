@@ -20,6 +20,9 @@ internal enum FaultSide
 /// <param name="Error">What the caller is told if the response has not begun; null when there is nobody to tell.</param>
 internal readonly record struct Outcome(FaultSide Side, ProxyError? Error)
 {
+    /// <summary>True when the caller ended its connection in the middle of its request. It is told so all the same, as it may still listen.</summary>
+    public bool CallerLeft { get; init; }
+
     /// <param name="error">What YARP says.</param>
     /// <param name="exception">What the HTTP client, or the server, says.</param>
     /// <param name="context">The request.</param>
@@ -45,7 +48,10 @@ internal readonly record struct Outcome(FaultSide Side, ProxyError? Error)
             ForwarderError.RequestTimedOut => new Outcome(FaultSide.Instance, Find<UpstreamConnectException>(exception) is { } c ? Of(c) : ProxyError.ResponseTimeout),
             ForwarderError.RequestCreation => new Outcome(FaultSide.Caller, ProxyError.BadRequest(StatusCodes.Status400BadRequest)),
             ForwarderError.RequestBodyClient => new Outcome(FaultSide.Caller,
-                ProxyError.BadRequest(Find<BadHttpRequestException>(exception)?.StatusCode ?? StatusCodes.Status400BadRequest)),
+                ProxyError.BadRequest(Find<BadHttpRequestException>(exception)?.StatusCode ?? StatusCodes.Status400BadRequest))
+            {
+                CallerLeft = IsEndOfCaller(exception, context.Request),
+            },
             ForwarderError.RequestCanceled or ForwarderError.RequestBodyCanceled or ForwarderError.UpgradeRequestCanceled or ForwarderError.UpgradeResponseCanceled
                 or ForwarderError.ResponseBodyClient or ForwarderError.UpgradeRequestClient => new Outcome(FaultSide.Caller, null),
             // The instance switched protocols where nobody had asked; or, once begun, the caller left.
@@ -59,6 +65,14 @@ internal readonly record struct Outcome(FaultSide Side, ProxyError? Error)
             _ => new Outcome(FaultSide.Instance, OfException(exception)),
         };
     }
+
+    /// <summary>
+    /// The end of a connection often shows in the body before the server calls the request aborted. Of a body with a length, the one thing that can be wrong with a 400 is that it is
+    /// not all there.
+    /// </summary>
+    private static bool IsEndOfCaller(Exception? exception, HttpRequest request) => Find<BadHttpRequestException>(exception) is { } bad
+        ? bad.StatusCode == StatusCodes.Status400BadRequest && request.ContentLength is not null
+        : Find<IOException>(exception) is not null;
 
     /// <summary>The answer for a connection that could not be opened.</summary>
     public static ProxyError Of(UpstreamConnectException e) => e.Failure switch

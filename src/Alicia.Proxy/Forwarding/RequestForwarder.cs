@@ -13,7 +13,8 @@ namespace Alicia.Proxy.Forwarding;
 /// plane and by in-line balancing alike.
 /// </summary>
 internal sealed partial class RequestForwarder(
-    IHttpForwarder forwarder, UpgradeForwarder upgrades, UpstreamClient client, NameResolver resolver, ForwardingOptions options, TimeProvider time, ILogger<RequestForwarder> logger)
+    IHttpForwarder forwarder, UpgradeForwarder upgrades, OpenTunnels tunnels, UpstreamClient client, NameResolver resolver, ForwardingOptions options, TimeProvider time,
+    ILogger<RequestForwarder> logger)
 {
     /// <param name="context">The request.</param>
     /// <param name="upstream">Its service.</param>
@@ -54,7 +55,7 @@ internal sealed partial class RequestForwarder(
             if (member.Endpoint.Protocol == UpstreamProtocol.Http1 && UpgradeForwarder.Wants(context))
             {
                 exchange = new Exchange(upstream, state.Settings, member, slot, target, strippedPrefix, options, time, null) { Guard = guard, Permit = permit };
-                if (await upgrades.ForwardAsync(context, exchange, state.Settings) is { } upgraded)
+                if (await upgrades.ForwardAsync(context, exchange, member.Live, state.Settings) is { } upgraded)
                     await ConcludeAsync(context, upstream, member, exchange, upgraded, null);
                 return;
             }
@@ -64,9 +65,16 @@ internal sealed partial class RequestForwarder(
             if (context.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody == true)
                 context.Request.Body = body = new CallerBody(context.Request, deadline);
             exchange = new Exchange(upstream, state.Settings, member, slot, target, strippedPrefix, options, time, deadline) { Guard = guard, Permit = permit };
+            var ending = deadline?.Token ?? CancellationToken.None;
+            await using var upgrade = ForwarderUpgrade.For(context, member.Live, tunnels, ending);
             var error = await forwarder.SendAsync(
-                context, slot.Prefix, client.Invoker, state.ConfigFor(member.Endpoint.Protocol), exchange, deadline?.Token ?? CancellationToken.None);
-            if (error != ForwarderError.None)
+                context, slot.Prefix, client.Invoker, state.ConfigFor(member.Endpoint.Protocol), exchange, upgrade?.Ending ?? ending);
+            if (upgrade is { EndedByProxy: true })
+            {
+                if (upgrade.IsCut)
+                    context.Abort();
+            }
+            else if (error != ForwarderError.None)
             {
                 var exception = context.Features.Get<IForwarderErrorFeature>()?.Exception;
                 // After a cut answer the caller's connection has been ended for it; that is not the caller going away.
@@ -118,7 +126,7 @@ internal sealed partial class RequestForwarder(
     {
         switch (outcome.Side)
         {
-            case FaultSide.Caller when outcome.Error is null:
+            case FaultSide.Caller when outcome.Error is null || outcome.CallerLeft:
                 upstream.Live.CountAbort();
                 break;
             case FaultSide.Instance:

@@ -1,5 +1,6 @@
 using System.Net;
 using Alicia.Proxy.Connections;
+using Alicia.Proxy.Live;
 using Alicia.Proxy.Registry.Settings;
 using Microsoft.AspNetCore.Http.Features;
 
@@ -9,7 +10,7 @@ namespace Alicia.Proxy.Forwarding;
 /// Forwards HTTP/1.1 upgrades of any kind to HTTP/1.1 instances: YARP's forwarder knows WebSockets only. When the instance switches protocols, bytes go both ways
 /// until either side ends; any other answer goes back like an ordinary response.
 /// </summary>
-internal sealed class UpgradeForwarder(UpstreamConnector connector, TimeProvider time)
+internal sealed class UpgradeForwarder(UpstreamConnector connector, OpenTunnels tunnels, TimeProvider time)
 {
     /// <summary>
     /// How long an instance may go on after its caller has ended. Kestrel takes the end of a caller's sending for the end of the caller, so nobody listens any
@@ -26,8 +27,12 @@ internal sealed class UpgradeForwarder(UpstreamConnector connector, TimeProvider
         && context.Features.Get<IHttpUpgradeFeature>() is { IsUpgradableRequest: true }
         && !context.Request.Headers.Upgrade.ToString().Contains("h2c", StringComparison.OrdinalIgnoreCase);
 
+    /// <param name="context">The request.</param>
+    /// <param name="exchange">It as an exchange with an instance.</param>
+    /// <param name="instance">That instance.</param>
+    /// <param name="settings">Of the service.</param>
     /// <returns>Null when the exchange went well, else what the caller is to be told.</returns>
-    public async Task<Outcome?> ForwardAsync(HttpContext context, Exchange exchange, ServiceSettings settings)
+    public async Task<Outcome?> ForwardAsync(HttpContext context, Exchange exchange, InstanceLive instance, ServiceSettings settings)
     {
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
         using var connection = new TunnelConnection(connector);
@@ -75,35 +80,51 @@ internal sealed class UpgradeForwarder(UpstreamConnector connector, TimeProvider
             context.Response.StatusCode = (int)response.StatusCode;
             context.Features.Get<IHttpResponseFeature>()!.ReasonPhrase = response.ReasonPhrase;
             return response.StatusCode == HttpStatusCode.SwitchingProtocols
-                ? await TunnelAsync(context, connection, response, settings)
+                ? await TunnelAsync(context, instance, connection, response, settings)
                 : await RelayAsync(context, exchange, response, settings, ending);
         }
     }
 
-    private async Task<Outcome?> TunnelAsync(HttpContext context, TunnelConnection connection, HttpResponseMessage response, ServiceSettings settings)
+    private async Task<Outcome?> TunnelAsync(
+        HttpContext context, InstanceLive live, TunnelConnection connection, HttpResponseMessage response, ServiceSettings settings)
     {
         if (!response.Headers.NonValidated.TryGetValues("Upgrade", out var protocol))
             return new Outcome(FaultSide.Instance, ProxyError.UpgradeFailed);
         context.Response.Headers.Connection = "Upgrade";
         context.Response.Headers.Upgrade = protocol.ToString();
         await using var instance = await response.Content.ReadAsStreamAsync(context.RequestAborted);
-        await using var caller = await context.Features.Get<IHttpUpgradeFeature>()!.UpgradeAsync();
+        var upgraded = await context.Features.Get<IHttpUpgradeFeature>()!.UpgradeAsync();
+        var webSocket = protocol.ToString().Equals("websocket", StringComparison.OrdinalIgnoreCase) ? new WebSocketCallerStream(upgraded) : null;
+        await using var caller = webSocket ?? upgraded;
+        using var tunnel = tunnels.Open(live, webSocket);
 
         // Not tied to RequestAborted: it fires when the caller's last bytes have arrived, and those are still to be passed on.
         using var ending = new CancellationTokenSource();
         using var silence = new SilenceWatch(settings.Get(SettingKeys.IdleTimeout), settings.Get(SettingKeys.OverallTimeout), time, ending.Token);
         var up = DuplexCopy.RunAsync(caller, instance, silence);
         var down = DuplexCopy.RunAsync(instance, caller, silence);
-        var first = await Task.WhenAny(up, down);
+        var first = await Task.WhenAny(up, down, tunnel.Cut);
         if (first == up && await up == CopyEnd.Finished)
         {
             await connection.EndInputAsync();
-            await Task.WhenAny(down, Task.Delay(Farewell, time, silence.Token));
+            await Task.WhenAny(down, tunnel.Cut, Task.Delay(Farewell, time, silence.Token));
+        }
+        else if (first == down && tunnel.EndedByProxy && webSocket is not null)
+        {
+            // The instance has closed in order. A connection that is closed before the caller's close frame has come would be reset by it.
+            await Task.WhenAny(up, webSocket.CallerClosed, tunnel.Cut, Task.Delay(Farewell, time, silence.Token));
         }
 
+        // Before the copying is cancelled: the HTTP client closes a connection whose reading is cancelled, and in an orderly way.
+        var cut = tunnel.Cut.IsCompleted;
+        if (cut)
+            connection.Reset();
         await ending.CancelAsync();
         var (upEnd, downEnd) = (await up, await down);
-        if (silence.Expired || context.RequestAborted.IsCancellationRequested)
+        // After it: a caller's connection that is aborted under a copier looks like a caller who left.
+        if (cut)
+            context.Abort();
+        if (tunnel.EndedByProxy || silence.Expired || context.RequestAborted.IsCancellationRequested)
             return null;
         if ((first != down || downEnd != CopyEnd.ReadFailed) && (first != up || upEnd != CopyEnd.WriteFailed))
             return null;

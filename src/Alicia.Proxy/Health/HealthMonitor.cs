@@ -66,11 +66,10 @@ internal sealed partial class HealthMonitor : IActiveHealthCheckMonitor, IAsyncD
     {
         if (!_watches.TryGetValue(epoch, out var watch) || !watch.Settings.Enabled)
             return;
-        // An instance that resets requests and passes its probes would else be probed without a pause, until its circuit opens.
-        if (watch.Live.LastProbe is { Passed: true } last && _time.GetUtcNow() - last.At < DoubtPause)
-            return;
         watch.Doubt();
-        _schedule.ProbeNow(epoch);
+        // An instance that resets requests and passes its probes would else be probed without a pause, until its circuit opens. The doubt stays; the next round asks.
+        if (watch.Live.LastProbe is not { Passed: true } last || _time.GetUtcNow() - last.At >= DoubtPause)
+            _schedule.ProbeNow(epoch);
     }
 
     /// <summary>Holds new requests back from an instance that is said to be gone, and probes it at once.</summary>
@@ -132,12 +131,12 @@ internal sealed partial class HealthMonitor : IActiveHealthCheckMonitor, IAsyncD
         watch.End();
     }
 
-    /// <summary>Looks for instances that have fallen silent under requests.</summary>
-    public void LookForSilence()
+    /// <summary>Looks for instances that have fallen silent under requests, and for doubts that no probe has answered yet.</summary>
+    public void LookForDoubt()
     {
         foreach (var (epoch, watch) in _watches)
         {
-            if (watch.Settings.Enabled && watch.FallsSilent(_time))
+            if (watch.Settings.Enabled && (watch.FallsSilent(_time) || watch.IsDoubted))
                 Doubt(epoch);
         }
     }
@@ -167,6 +166,9 @@ internal sealed partial class HealthMonitor : IActiveHealthCheckMonitor, IAsyncD
             ServiceSettings = service.Settings,
         };
         _watches[instance.Epoch] = watch;
+        // In the rotation before it was ever probed, as after a restart: one that has died in the meantime is out by its first probe.
+        if (instance.Admitted)
+            watch.Doubt();
         if (watch.Settings.Enabled)
             Schedule(watch);
         else
@@ -221,6 +223,7 @@ internal sealed partial class HealthMonitor : IActiveHealthCheckMonitor, IAsyncD
         var settings = watch.Settings;
         var (waiting, doubted) = watch.Begin();
         var passed = false;
+        var again = false;
         try
         {
             var result = await _prober.ProbeAsync(watch.Endpoint, settings, cancellation);
@@ -228,6 +231,7 @@ internal sealed partial class HealthMonitor : IActiveHealthCheckMonitor, IAsyncD
             if (watch.Ended || !watch.Settings.Enabled)
                 return settings.Interval;
             Take(watch, settings, result, doubted);
+            again = passed && watch.GoesOn(waiting, settings.Rise);
             if (passed && !watch.Instance.Admitted)
                 await AdmitAsync(watch);
             return IsSettled(watch) ? settings.Interval : settings.Fast;
@@ -235,8 +239,10 @@ internal sealed partial class HealthMonitor : IActiveHealthCheckMonitor, IAsyncD
         finally
         {
             watch.First.TrySetResult();
-            foreach (var waiter in waiting)
-                waiter.TrySetResult(passed);
+            if (again)
+                _schedule.ProbeNow(watch.Instance.Epoch);
+            else
+                waiting.ForEach(waiter => waiter.TrySetResult(passed));
         }
     }
 
@@ -248,11 +254,12 @@ internal sealed partial class HealthMonitor : IActiveHealthCheckMonitor, IAsyncD
         var before = watch.Verdict.Status;
         // Refused to a request and to the probe that asked whether that was chance: it was not.
         var certain = doubted && result.Failure is not (null or ProbeFailure.Status or ProbeFailure.Body or ProbeFailure.NotServing or ProbeFailure.Protocol);
-        var moved = certain ? watch.Verdict.FailAtOnce() : watch.Verdict.Observe(result.Passed, settings.Rise, settings.Fall);
+        var served = watch.Instance.Admitted;
+        var moved = certain ? watch.Verdict.FailAtOnce() : watch.Verdict.Observe(result.Passed, served ? settings.Rise : 1, settings.Fall);
         if (moved is { } verdict)
         {
             watch.UnhealthySince = verdict == HealthStatus.Unhealthy ? now : null;
-            watch.Gate.Judge(verdict);
+            watch.Gate.Judge(verdict, served);
             _yarp.Set(watch.Instance, verdict);
             _events.Publish(EventKind.HealthChanged, watch.Instance.ServiceName, new Happening
             {

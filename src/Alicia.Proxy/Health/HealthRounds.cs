@@ -20,7 +20,7 @@ internal sealed partial class HealthRounds(
         {
             for (var round = 0L; await timer.WaitForNextTickAsync(stoppingToken); round++)
             {
-                monitor.LookForSilence();
+                monitor.LookForDoubt();
                 if (round % 4 != 0)
                     continue;
                 foreach (var instance in leases.Expire(registry.Snapshot, lives, time.GetUtcNow()))

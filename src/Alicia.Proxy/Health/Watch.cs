@@ -12,6 +12,7 @@ internal sealed class Watch(Instance instance, ProbeSettings settings, InstanceL
     private readonly Lock _lock = new();
     private List<TaskCompletionSource<bool>> _waiting = [];
     private bool _doubted;
+    private int _passesWaitedFor;
     private long _headsSeen;
     private long _requestsAtHead;
     private long _silentSince;
@@ -48,6 +49,16 @@ internal sealed class Watch(Instance instance, ProbeSettings settings, InstanceL
             _doubted = true;
     }
 
+    /// <summary>True while a doubt waits for the next probe to begin.</summary>
+    public bool IsDoubted
+    {
+        get
+        {
+            lock (_lock)
+                return _doubted;
+        }
+    }
+
     /// <summary>Completes with the result of a probe that has not begun yet; false when there will be none.</summary>
     public Task<bool> NextAsync()
     {
@@ -70,6 +81,26 @@ internal sealed class Watch(Instance instance, ProbeSettings settings, InstanceL
             var begun = (_waiting, _doubted);
             (_waiting, _doubted) = ([], false);
             return begun;
+        }
+    }
+
+    /// <summary>
+    /// A probe passed that somebody waits for, because the instance says that it is back. As long as that is not enough for it to get requests, the probes that are missing follow
+    /// at once, up to as many as bring an instance back.
+    /// </summary>
+    /// <returns>True when those who wait go on waiting, for the next probe.</returns>
+    public bool GoesOn(List<TaskCompletionSource<bool>> waiting, int rise)
+    {
+        lock (_lock)
+        {
+            if (waiting.Count == 0 || Gate.Standing != GateStanding.Shut || Ended || ++_passesWaitedFor >= rise)
+            {
+                _passesWaitedFor = 0;
+                return false;
+            }
+
+            _waiting.AddRange(waiting);
+            return true;
         }
     }
 

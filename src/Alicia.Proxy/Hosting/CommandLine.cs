@@ -14,7 +14,7 @@ internal static class CommandLine
 
         Verbs:
           (none)     Run the proxy.
-          demo       Run the proxy and three demo instances, and print requests to try.
+          demo       Run the proxy, demo instances and a demo broker, and print requests to try.
           validate   Check the configuration, report every fault, and exit.
           health     Ask the proxy that runs with this configuration whether it is ready; exit 0 if so.
 
@@ -105,7 +105,8 @@ internal static class CommandLine
         return faults.Count > 0 ? ReportAsync(faults).GetAwaiter().GetResult() : Say("The configuration is valid.");
     }
 
-    private static ConfigurationLoader Loader(string[] args)
+    /// <summary>Reads configuration as a run with these arguments would.</summary>
+    public static ConfigurationLoader Loader(string[] args)
     {
         var loader = ConfigurationLoader.ForThisProcess(args);
         loader.FurtherFaults = FurtherFaults;

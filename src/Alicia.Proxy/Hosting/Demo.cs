@@ -1,27 +1,47 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using Alicia.Proxy.Bus;
 
 namespace Alicia.Proxy.Hosting;
 
 /// <summary>
-/// The proxy with three small web servers behind it, so that a newcomer sees requests go round within a minute. The servers live in this process but are
-/// registered through the real REST API and reached over real connections.
+/// The proxy with four small web servers behind it and a broker beside it, so that a newcomer sees requests go round within a minute. The servers live in this
+/// process but are registered through the real REST API, one through the real bus, and reached over real connections.
 /// </summary>
 internal static class Demo
 {
     private const string Service = "demo";
+    private const string BusService = "greeter";
 
     public static async Task<int> RunAsync(string[] args)
     {
         var instances = new List<IHost>();
+        DemoBus? bus = null;
         try
         {
             for (var i = 1; i <= 3; i++)
                 instances.Add(await StartInstanceAsync($"demo-{i}"));
-            return await CommandLine.ServeAsync(WithDefaults(args), (proxy, cancellation) => RegisterAsync(proxy, instances, cancellation));
+            instances.Add(await StartInstanceAsync(BusService));
+            var full = WithDefaults(args);
+            // Whoever has a broker and says so is shown that one.
+            if (CommandLine.Loader(full).Load().Value is { Mqtt.Host: null })
+            {
+                bus = await DemoBus.StartAsync();
+                full = [.. full, "--Mqtt:Host=127.0.0.1", string.Create(CultureInfo.InvariantCulture, $"--Mqtt:Port={bus.Port}"), "--Mqtt:Root=alicia"];
+            }
+
+            return await CommandLine.ServeAsync(full, (proxy, cancellation) => RegisterAsync(proxy, instances, bus, cancellation));
+        }
+        catch (StartException e)
+        {
+            await Console.Error.WriteLineAsync(e.Message);
+            return e.ExitCode;
         }
         finally
         {
+            if (bus is not null)
+                await bus.DisposeAsync();
             foreach (var instance in instances)
             {
                 await instance.StopAsync(CancellationToken.None);
@@ -66,18 +86,25 @@ internal static class Demo
         return host;
     }
 
-    private static async Task RegisterAsync(ProxyHost proxy, List<IHost> instances, CancellationToken cancellation)
+    private static async Task RegisterAsync(ProxyHost proxy, List<IHost> instances, DemoBus? bus, CancellationToken cancellation)
     {
         var bound = proxy.Bound.ToLookup(b => b.Plane, b => b.Url);
         var (data, management) = (bound["proxy"].First(), bound["management"].First());
         using var api = new HttpClient { BaseAddress = new Uri(management) };
-        for (var i = 0; i < instances.Count; i++)
+        for (var i = 0; i < 3; i++)
         {
-            var url = new Uri(instances[i].Services.GetRequiredService<Microsoft.AspNetCore.Hosting.Server.IServer>().Features
-                .Get<Microsoft.AspNetCore.Hosting.Server.Features.IServerAddressesFeature>()!.Addresses.Single());
+            var url = AddressOf(instances[i]);
             var answer = await api.PostAsJsonAsync($"/services/{Service}/register?wait=10", new { instance_id = $"demo-{i + 1}", host = url.Host, port = url.Port }, cancellation);
             if (!answer.IsSuccessStatusCode)
                 throw new StartException(ExitCodes.Failure, $"The demo could not register: {await answer.Content.ReadAsStringAsync(cancellation)}");
+        }
+
+        var lines = "";
+        if (bus is not null)
+        {
+            var url = AddressOf(instances[3]);
+            await OnTheBusAsync(proxy, bus, url, api, cancellation);
+            lines = bus.Lines(BusService, data, url.Host, url.Port) + "\n\n";
         }
 
         await Console.Out.WriteLineAsync($"""
@@ -90,8 +117,22 @@ internal static class Demo
               curl {management}/stats/{Service}
               curl -X DELETE {management}/services/{Service}/demo-3   # the other two share its turns
 
-            Docs: {management}/docs     Stop: Ctrl+C
+            {lines}Docs: {management}/docs     Stop: Ctrl+C
 
             """.AsMemory(), cancellation);
     }
+
+    /// <summary>Announces a service once the proxy listens to the bus, and waits until it is registered. A second or so; the demo goes on without it after ten.</summary>
+    private static async Task OnTheBusAsync(ProxyHost proxy, DemoBus bus, Uri url, HttpClient api, CancellationToken cancellation)
+    {
+        var connection = proxy.Services.GetRequiredService<BusConnection>();
+        for (var i = 0; i < 100 && !connection.Connected; i++)
+            await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System, cancellation);
+        await bus.AnnounceAsync(BusService, url.Host, url.Port, cancellation);
+        for (var i = 0; i < 100 && !(await api.GetAsync($"/services/{BusService}", cancellation)).IsSuccessStatusCode; i++)
+            await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System, cancellation);
+    }
+
+    private static Uri AddressOf(IHost instance) => new(instance.Services.GetRequiredService<Microsoft.AspNetCore.Hosting.Server.IServer>().Features
+        .Get<Microsoft.AspNetCore.Hosting.Server.Features.IServerAddressesFeature>()!.Addresses.Single());
 }

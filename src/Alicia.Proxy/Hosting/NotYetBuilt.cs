@@ -18,8 +18,6 @@ internal static partial class NotYetBuilt
     /// <summary>Logs what has no effect yet.</summary>
     public static void Warn(ProxyConfiguration configuration, ILogger logger)
     {
-        if (configuration.Mqtt.Host is not null)
-            LogNoEffect(logger, "Mqtt:Host", "the message bus");
         if (configuration.OtlpEndpoint is not null)
             LogNoEffect(logger, "Otlp:Endpoint", "exporting over OTLP");
         if (configuration.Logging.AccessLog)

@@ -29,6 +29,9 @@ internal sealed class ProxyHost : IAsyncDisposable
     /// <summary>How long the first probes may keep the proxy from being ready.</summary>
     private static readonly TimeSpan FirstRound = TimeSpan.FromSeconds(3);
 
+    /// <summary>How long before the end of the shutdown timeout upgraded connections are ended, at most: their peers are to see them close, not break.</summary>
+    private static readonly TimeSpan FarewellLead = TimeSpan.FromSeconds(1);
+
     private readonly IHost _host;
     private readonly Listeners _listeners;
 
@@ -61,7 +64,9 @@ internal sealed class ProxyHost : IAsyncDisposable
         }
     }
 
-    /// <summary>Stops in order: not ready but accepting for the grace period, then no new connections while requests finish, then the registry.</summary>
+    /// <summary>
+    /// Stops in order: not ready but accepting for the grace period, then no new connections while requests finish and, towards the end, WebSockets are closed, then the registry.
+    /// </summary>
     /// <param name="hurry">Ends the wait that it finds: the grace period, else that for requests.</param>
     /// <param name="abandon">Ends the wait for requests after a grace period that was cut short.</param>
     public async Task StopAsync(CancellationToken hurry, CancellationToken abandon)
@@ -84,7 +89,11 @@ internal sealed class ProxyHost : IAsyncDisposable
         _host.Services.GetRequiredService<EventStreams>().End();
         using var finish = CancellationTokenSource.CreateLinkedTokenSource(hurry.IsCancellationRequested ? abandon : hurry);
         finish.CancelAfter(shutdown.Timeout);
+        using var stopped = CancellationTokenSource.CreateLinkedTokenSource(finish.Token);
+        var farewell = EndTunnelsAsync(shutdown.Timeout - (shutdown.Timeout / 2 < FarewellLead ? shutdown.Timeout / 2 : FarewellLead), stopped.Token);
         await _host.StopAsync(finish.Token);
+        await stopped.CancelAsync();
+        await farewell;
     }
 
     public async ValueTask DisposeAsync()
@@ -93,6 +102,19 @@ internal sealed class ProxyHost : IAsyncDisposable
             await disposable.DisposeAsync();
         else
             _host.Dispose();
+    }
+
+    private async Task EndTunnelsAsync(TimeSpan delay, CancellationToken stopped)
+    {
+        try
+        {
+            await Task.Delay(delay, _host.Services.GetRequiredService<TimeProvider>(), stopped);
+            _host.Services.GetRequiredService<OpenTunnels>().EndAll();
+        }
+        catch (OperationCanceledException)
+        {
+            // Nothing was left to end, or there is no time for it.
+        }
     }
 
     private static IHost Build(ConfigurationLoader loader, ConfigurationLoad load, ProxyConfiguration configuration, Listeners listeners) => new HostBuilder()
@@ -112,6 +134,7 @@ internal sealed class ProxyHost : IAsyncDisposable
             services.AddSingleton<Departures>();
             services.AddHealth(s => s.GetRequiredService<CurrentConfiguration>().Value.Registry.RemoveAfter);
             services.AddManagement();
+            services.AddProxyBus(configuration.Mqtt, listeners);
             services.AddHostedService(s => new ConfigurationWatcher(loader, s.GetRequiredService<CurrentConfiguration>(), load.Stamps,
                 s.GetRequiredService<ConfigurationInForce>().ApplyWhenWritableAsync, TimeProvider.System, s.GetRequiredService<ILogger<ConfigurationWatcher>>()));
             // A stop waits as long as StopAsync says, and no longer.
@@ -142,6 +165,7 @@ internal sealed class ProxyHost : IAsyncDisposable
             health.Forget(instance.Epoch);
             departures.Forget(instance);
         };
+        departures.Overdue = services.GetRequiredService<OpenTunnels>().EndAll;
         try
         {
             await registry.LoadAsync(cancellation);

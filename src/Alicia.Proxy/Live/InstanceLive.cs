@@ -16,6 +16,7 @@ internal sealed class InstanceLive(long epoch)
     private long _lastProbe;
     private long _leaseRenewedAt;
     private Action<InstanceLive>? _onIdle;
+    private volatile bool _isOverdue;
 
     /// <summary>Identity for the life of the process and beyond: an instance that comes back or moves gets another.</summary>
     public long Epoch { get; } = epoch;
@@ -103,6 +104,9 @@ internal sealed class InstanceLive(long epoch)
     /// <summary>Moving average of the time to the response head in seconds; NaN until the first response.</summary>
     public double ResponseTime => Volatile.Read(ref _hot.ResponseTime);
 
+    /// <summary>Their times to the response head together, in microseconds.</summary>
+    public long ResponseMicros => Volatile.Read(ref _hot.ResponseMicros);
+
     /// <summary>Position in the service's rotation when the instance was last picked; orders a rebuilt rotation least recently used first.</summary>
     public long RotationTicket
     {
@@ -115,6 +119,13 @@ internal sealed class InstanceLive(long epoch)
     {
         get => Volatile.Read(ref _leaseRenewedAt);
         set => Volatile.Write(ref _leaseRenewedAt, value);
+    }
+
+    /// <summary>True once the time that the instance had for draining is over. Never false again; set before its upgraded connections are ended.</summary>
+    public bool IsOverdue
+    {
+        get => _isOverdue;
+        set => _isOverdue = value;
     }
 
     /// <summary>Takes a slot if one is free. Exact under any concurrency: no request goes out above the cap, and none once the instance is closed.</summary>
@@ -200,6 +211,7 @@ internal sealed class InstanceLive(long epoch)
         // Weight of a new sample: about the last twenty responses count. A lost race loses one sample of an average, which no one can see.
         const double NewSample = 0.1;
         Interlocked.Increment(ref _hot.Heads);
+        Interlocked.Add(ref _hot.ResponseMicros, (long)(seconds * 1e6));
         var old = Volatile.Read(ref _hot.ResponseTime);
         Volatile.Write(ref _hot.ResponseTime, double.IsNaN(old) ? seconds : old + ((seconds - old) * NewSample));
     }
@@ -244,5 +256,8 @@ internal sealed class InstanceLive(long epoch)
 
         [FieldOffset(184)]
         public long Heads;
+
+        [FieldOffset(192)]
+        public long ResponseMicros;
     }
 }

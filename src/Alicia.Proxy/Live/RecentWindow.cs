@@ -14,6 +14,20 @@ internal sealed class RecentWindow
 
     private Slot[]? _slots;
     private int _current;
+    private long _forgottenResponses;
+    private long _forgottenMicros;
+
+    /// <summary>Answers since start, and their times together in microseconds: two totals that only rise.</summary>
+    public (long Responses, long TotalMicros) SinceStart
+    {
+        get
+        {
+            var (responses, micros) = (Volatile.Read(ref _forgottenResponses), Volatile.Read(ref _forgottenMicros));
+            foreach (var slot in Volatile.Read(ref _slots) ?? [])
+                (responses, micros) = (responses + Volatile.Read(ref slot.Responses), micros + Volatile.Read(ref slot.TotalMicros));
+            return (responses, micros);
+        }
+    }
 
     /// <summary>A request has come.</summary>
     public void CountRequest() => Interlocked.Increment(ref Current().Requests);
@@ -36,6 +50,8 @@ internal sealed class RecentWindow
             return;
         // Emptied before it is the current one: a request that still holds the slot before it writes there, and nothing is lost.
         var next = (_current + 1) % Slots;
+        Volatile.Write(ref _forgottenResponses, _forgottenResponses + slots[next].Responses);
+        Volatile.Write(ref _forgottenMicros, _forgottenMicros + slots[next].TotalMicros);
         slots[next].Clear();
         Volatile.Write(ref _current, next);
     }

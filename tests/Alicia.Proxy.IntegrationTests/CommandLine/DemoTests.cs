@@ -32,6 +32,28 @@ public sealed class DemoTests : IAsyncLifetime
         _demo.Errors.Should().NotContain(line => line.Contains(" ERR ", StringComparison.Ordinal) || line.Contains(" WRN ", StringComparison.Ordinal));
     }
 
+    [NeedsPackageFact(Mosquitto.Clients)]
+    public async Task The_bus_of_the_demo_is_heard_and_takes_orders_as_printed()
+    {
+        string[] lines = [.. _demo.Output.Where(line => line.TrimStart().StartsWith("mosquitto_", StringComparison.Ordinal)).Select(line => line.Split(" #")[0].Trim())];
+        lines.Should().HaveCountGreaterThan(3);
+        await using var everything = ChildProcess.Start("sh", ["-c", "exec stdbuf -oL " + lines.Single(line => line.StartsWith("mosquitto_sub", StringComparison.Ordinal))]);
+        await everything.WaitForLineAsync(line => line.StartsWith("alicia/loadbalancer/status", StringComparison.Ordinal));
+        var data = new Uri(_demo.Output.First(line => line.StartsWith("proxy listening on ", StringComparison.Ordinal))["proxy listening on ".Length..]);
+        using var client = Clients.Create(data);
+        (await client.GetAsync("/greeter/hello")).StatusCode.Should().Be(System.Net.HttpStatusCode.OK, "it announced itself");
+
+        foreach (var line in lines.Where(line => line.StartsWith("mosquitto_pub", StringComparison.Ordinal)))
+        {
+            await ShellAsync(line);
+            if (line.Contains("discovery/register", StringComparison.Ordinal))
+                await Eventually.Until("'mine' is served", async () => (await client.GetAsync("/mine/hello")).IsSuccessStatusCode);
+        }
+
+        await everything.WaitForLineAsync(line => line.StartsWith("alicia/loadbalancer/command/result", StringComparison.Ordinal) && line.Contains("true", StringComparison.Ordinal));
+        await Eventually.Until("'mine' has left", async () => (int)(await client.GetAsync("/mine/hello")).StatusCode == 503);
+    }
+
     [Fact]
     public async Task Three_instances_are_served_evenly_by_prefix_and_by_host()
     {

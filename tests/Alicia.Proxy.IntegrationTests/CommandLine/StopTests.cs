@@ -43,6 +43,29 @@ public sealed class StopTests
     }
 
     [Fact]
+    public async Task An_answer_on_a_kept_connection_after_the_grace_period_says_that_it_closes()
+    {
+        await using var backend = await Backend.StartAsync("A");
+        await using var proxy = await StartAsync(backend, grace: 1, timeout: 15);
+        using var kept = await RawConnection.ConnectAsync(proxy.Address);
+        await kept.SendAsync("GET /s/status/204 HTTP/1.1\r\nHost: x\r\n\r\n");
+        (await kept.ReadHeadAsync()).Text.Should().NotContainEquivalentOf("Connection:");
+        await kept.SendAsync("GET /s/hold/key HTTP/1.1\r\nHost: x\r\n\r\n");
+        await backend.UntilHeldAsync("key", 1);
+        using var idle = await RawConnection.ConnectAsync(proxy.Address);
+        await idle.SendAsync("GET /s/status/204 HTTP/1.1\r\nHost: x\r\n\r\n");
+        (await idle.ReadHeadAsync()).Text.Should().StartWith("HTTP/1.1 204 ");
+
+        proxy.Process.Terminate();
+        (await idle.ReadToEndAsync()).Should().Be(("", RawEnd.Closed), "an idle connection ends with the grace period, in order");
+        await backend.ReleaseAsync("key");
+
+        (await kept.ReadHeadAsync()).Text.Should().StartWith("HTTP/1.1 200 ").And.Contain("\r\nConnection: close\r\n");
+        (await kept.ReadToEndAsync()).End.Should().Be(RawEnd.Closed);
+        (await proxy.Process.WaitForExitAsync()).Should().Be(0);
+    }
+
+    [Fact]
     public async Task A_request_that_outlasts_the_timeout_holds_it_no_longer()
     {
         await using var backend = await Backend.StartAsync("A");

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.RegularExpressions;
 using Alicia.Proxy.IntegrationTests.Harness;
 
@@ -56,6 +57,49 @@ public sealed partial class DeploymentTests
 
         answer.EnsureSuccessStatusCode();
     }
+
+    [NeedsPackageFact("python3", "python3-yaml")]
+    public async Task The_compose_file_starts_broker_proxy_and_two_services_that_find_each_other()
+    {
+        await using var python = ChildProcess.Start(
+            PythonPeer.Interpreter, ["-c", "import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))", Path.Combine(Deploy, "compose.yaml")]);
+        (await python.WaitForExitAsync()).Should().Be(0, python.Transcript);
+        var compose = JsonElement.Parse(python.Output[^1]);
+        var services = compose.GetProperty("services").EnumerateObject().ToDictionary(s => s.Value.GetProperty("container_name").GetString()!, s => s.Value);
+        services.Keys.Should().BeEquivalentTo("alicia_mosquitto", "alicia_load_balancer", "alicia_tts_service", "alicia_stt_service");
+        services.Values.Should().OnlyContain(s => s.GetProperty("networks")[0].GetString() == "alicia_network");
+        compose.GetProperty("networks").GetProperty("alicia_network").GetProperty("name").GetString().Should().Be("alicia_network");
+
+        var proxy = services["alicia_load_balancer"];
+        proxy.GetProperty("ports").EnumerateArray().Select(p => p.GetString()).Should().Contain(p => p!.EndsWith(":8023", StringComparison.Ordinal));
+        var environment = EnvironmentOf(proxy);
+        services.Keys.Should().Contain(environment["MQTT_BROKER"]);
+        var valid = environment.ToDictionary(p => p.Key, p => (string?)p.Value);
+        valid["MQTT_PASSWORD"] = "some";
+        valid["Management__ApiKeys__admin__KeySha256"] = new string('a', 64);
+        valid["Listen__Management"] = "http://0.0.0.0:8023";
+        var end = await ProxyProcess.RunAsync(["validate"], environment: valid);
+        end.ExitCode.Should().Be(0, string.Join('\n', end.Errors));
+
+        // Where the stock table sends requests is where the example services listen.
+        var table = JsonElement.Parse(await File.ReadAllTextAsync(Path.Combine(Programs.Root, "config", "alicia.json")), new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip })
+            .GetProperty("Mqtt").GetProperty("Addresses");
+        foreach (var name in new[] { "tts_service", "stt_service" })
+        {
+            var example = EnvironmentOf(services["alicia_" + name]);
+            example["SERVICE_NAME"].Should().Be(name);
+            table.GetProperty(name).GetString().Should().Be($"http://alicia_{name}:{example["PORT"]}");
+            File.Exists(Path.Combine(Deploy, services["alicia_" + name].GetProperty("build").GetString()!, "Dockerfile")).Should().BeTrue();
+        }
+
+        // What is mounted is shipped, but for the passwords, which nobody ships.
+        foreach (var source in services["alicia_mosquitto"].GetProperty("volumes").EnumerateArray().Select(v => v.GetString()!.Split(':')[0]).Where(v => v.StartsWith("./", StringComparison.Ordinal)))
+            (source.EndsWith("/passwords", StringComparison.Ordinal) || File.Exists(Path.Combine(Deploy, source))).Should().BeTrue(source);
+        compose.GetRawText().Should().NotMatchRegex("PASSWORD\":\"[^$]", "no password is in the file");
+    }
+
+    private static Dictionary<string, string> EnvironmentOf(JsonElement service) =>
+        service.GetProperty("environment").EnumerateObject().ToDictionary(p => p.Name, p => p.Value.GetString()!);
 
     [Fact]
     public async Task The_health_verb_tells_a_ready_proxy_from_none()

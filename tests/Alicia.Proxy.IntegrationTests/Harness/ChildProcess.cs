@@ -145,6 +145,13 @@ internal sealed class ChildProcess : IAsyncDisposable
         await _process.StandardInput.FlushAsync();
     }
 
+    /// <summary>Writes to its standard input.</summary>
+    public async Task WriteAsync(string text)
+    {
+        await _process.StandardInput.WriteAsync(text);
+        await _process.StandardInput.FlushAsync();
+    }
+
     public void CloseInput() => _process.StandardInput.Close();
 
     public async ValueTask DisposeAsync()

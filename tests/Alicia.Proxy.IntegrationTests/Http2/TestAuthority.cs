@@ -24,7 +24,7 @@ internal sealed class TestAuthority : IDisposable
     /// <summary>For <c>SSL_CERT_FILE</c>: whoever reads it trusts this authority.</summary>
     public string BundleFile => Path.Combine(_directory, "ca.pem");
 
-    /// <summary>A server's certificate and key for <paramref name="name"/>, a DNS name or an address.</summary>
+    /// <summary>A certificate and key for <paramref name="name"/>, a DNS name or an address; good for a server and for a client.</summary>
     public (string Certificate, string Key) Issue(string name)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
@@ -35,7 +35,7 @@ internal sealed class TestAuthority : IDisposable
         else
             names.AddDnsName(name);
         request.CertificateExtensions.Add(names.Build());
-        request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid("1.3.6.1.5.5.7.3.1")], false));
+        request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid("1.3.6.1.5.5.7.3.1"), new Oid("1.3.6.1.5.5.7.3.2")], false));
         var now = TimeProvider.System.GetUtcNow();
         using var signed = request.Create(_certificate, now.AddHours(-1), now.AddDays(1), RandomNumberGenerator.GetBytes(8));
         var files = (Path.Combine(_directory, name + ".pem"), Path.Combine(_directory, name + ".key"));

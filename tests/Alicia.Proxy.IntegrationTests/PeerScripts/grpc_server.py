@@ -1,4 +1,5 @@
-"""A gRPC server of raw bytes: service peer.Echo, one method for each kind of call. Prints "listening PORT", then what it is told by its calls.
+"""A gRPC server of raw bytes: service peer.Echo, one method for each kind of call. Prints "listening PORT", then what it is told by its calls. A number on its input is what its
+health service answers from then on: 1 SERVING, which it begins with, 2 NOT_SERVING.
 
     grpc_server.py [CERTIFICATE KEY]
 """
@@ -67,6 +68,13 @@ def slow(request, context):
     return b""
 
 
+serving = 1
+
+
+def check(request, context):
+    return bytes((8, serving))
+
+
 class Handlers(grpc.GenericRpcHandler):
     METHODS = {
         "Unary": grpc.unary_unary_rpc_method_handler(unary),
@@ -82,6 +90,8 @@ class Handlers(grpc.GenericRpcHandler):
 
     def service(self, details):
         package, _, method = details.method.lstrip("/").partition("/")
+        if details.method == "/grpc.health.v1.Health/Check":
+            return grpc.unary_unary_rpc_method_handler(check)
         return self.METHODS.get(method) if package == "peer.Echo" else None
 
 
@@ -96,5 +106,6 @@ else:
 server.start()
 say("listening %d" % port)
 # The input ends with whoever started this.
-sys.stdin.read()
+for line in sys.stdin:
+    serving = int(line)
 server.stop(0)

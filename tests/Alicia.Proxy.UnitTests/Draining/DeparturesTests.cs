@@ -18,12 +18,13 @@ public sealed class DeparturesTests : IAsyncLifetime
     private readonly EndpointTable _endpoints = new();
     private readonly ServiceRegistry _registry;
     private readonly Departures _departures;
+    private readonly List<long> _overdue = [];
     private Instance _instance = null!;
 
     public DeparturesTests()
     {
         _registry = new ServiceRegistry(new MemoryRegistryStore(), _time, NullLogger<ServiceRegistry>.Instance);
-        _departures = new Departures(_registry, _lives, _endpoints, new Alicia.Proxy.Circuit.GateTable(), _time, NullLogger<Departures>.Instance);
+        _departures = new Departures(_registry, _lives, _endpoints, new Alicia.Proxy.Circuit.GateTable(), _time, NullLogger<Departures>.Instance) { Overdue = _overdue.Add };
     }
 
     public async Task InitializeAsync()
@@ -85,6 +86,74 @@ public sealed class DeparturesTests : IAsyncLifetime
         _endpoints.Count.Should().Be(1);
         live.Release();
         _lives.TryGet(_instance.Epoch, out _).Should().BeFalse();
+        _endpoints.Count.Should().Be(0);
+    }
+
+    [Fact]
+    public async Task At_the_drain_timeout_whoever_keeps_connections_is_told_once()
+    {
+        var live = _lives.GetOrAdd(_instance.Epoch);
+        live.TryReserve();
+        await BeginAsync();
+        _time.Advance(TimeSpan.FromSeconds(29));
+        _overdue.Should().BeEmpty();
+        live.IsOverdue.Should().BeFalse();
+
+        _time.Advance(TimeSpan.FromSeconds(1));
+
+        _overdue.Should().Equal(_instance.Epoch);
+        live.IsOverdue.Should().BeTrue();
+        await StruckAsync();
+        _departures.Forget(_instance);
+        _time.Advance(TimeSpan.FromMinutes(5));
+        _overdue.Should().ContainSingle();
+    }
+
+    [Fact]
+    public async Task An_instance_that_is_replaced_while_it_drains_keeps_its_drain_timeout()
+    {
+        _lives.GetOrAdd(_instance.Epoch).TryReserve();
+        await BeginAsync();
+        _time.Advance(TimeSpan.FromSeconds(20));
+        (await _registry.SubmitAsync(Register("tts"), default)).Accepted.Should().BeTrue();
+        _departures.Forget(_instance);
+        _departures.GoneAsync(_instance.Epoch).IsCompleted.Should().BeTrue("the registry lists its successor");
+
+        _time.Advance(TimeSpan.FromSeconds(9));
+        _overdue.Should().BeEmpty();
+        _time.Advance(TimeSpan.FromSeconds(1));
+
+        _overdue.Should().Equal(_instance.Epoch);
+        _registry.Snapshot.Services["tts"].Instances.Should().ContainSingle("the successor stays");
+    }
+
+    [Fact]
+    public void An_instance_that_is_replaced_without_draining_has_the_drain_timeout_from_then_on()
+    {
+        var live = _lives.GetOrAdd(_instance.Epoch);
+        live.TryReserve();
+        _departures.Forget(_instance);
+        _time.Advance(TimeSpan.FromSeconds(29));
+        _overdue.Should().BeEmpty();
+
+        _time.Advance(TimeSpan.FromSeconds(1));
+
+        _overdue.Should().Equal(_instance.Epoch);
+        live.Release();
+        _lives.TryGet(_instance.Epoch, out _).Should().BeFalse();
+    }
+
+    [Fact]
+    public void A_replaced_instance_that_is_idle_in_time_is_not_overdue()
+    {
+        var live = _lives.GetOrAdd(_instance.Epoch);
+        live.TryReserve();
+        _departures.Forget(_instance);
+
+        live.Release();
+        _time.Advance(TimeSpan.FromMinutes(5));
+
+        _overdue.Should().BeEmpty();
         _endpoints.Count.Should().Be(0);
     }
 

@@ -3,7 +3,7 @@ using System.Text.Json;
 using Alicia.Proxy.Registry.Changes;
 using Alicia.Proxy.Registry.Validation;
 
-namespace Alicia.Proxy.Api;
+namespace Alicia.Proxy.Registry.Documents;
 
 /// <summary>
 /// Reads one JSON object field by field, noting every field of the wrong type and, at the end, every field that nobody asked for. JSON null counts as left
@@ -33,6 +33,33 @@ internal sealed class WireObject
             return number;
         _faults.Add(_path + field, "must be a whole number");
         return null;
+    }
+
+    public bool? Flag(string field)
+    {
+        if (!TryTake(field, out var value) || value.ValueKind == JsonValueKind.Null)
+            return null;
+        if (value.ValueKind is JsonValueKind.True or JsonValueKind.False)
+            return value.GetBoolean();
+        _faults.Add(_path + field, "must be true or false");
+        return null;
+    }
+
+    /// <summary>All pairs of an object of whole numbers.</summary>
+    public IReadOnlyDictionary<string, int>? Integers(string field)
+    {
+        if (Object(field) is not { } numbers)
+            return null;
+        var result = new Dictionary<string, int>(StringComparer.Ordinal);
+        foreach (var pair in numbers._json.EnumerateObject())
+        {
+            if (numbers.Integer(pair.Name) is { } number)
+                result[pair.Name] = number;
+            else
+                _faults.AddIfNone(numbers._path + pair.Name, "must be a whole number");
+        }
+
+        return result;
     }
 
     /// <summary>A nested object; its faults carry its name.</summary>
