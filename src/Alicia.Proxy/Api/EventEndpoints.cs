@@ -21,10 +21,11 @@ internal static class EventEndpoints
 
     /// <param name="context">The request.</param>
     /// <param name="streams">Those who follow already.</param>
+    /// <param name="guard">Who let the caller in.</param>
     /// <param name="service">Only events of this service.</param>
     /// <param name="resume">Last id that the caller has seen. A client that reconnects by itself sends it, so it wins over the URL, which stays as it was.</param>
     /// <param name="resumeByQuery">The same, for callers that cannot set a header.</param>
-    private static async Task<IResult> FollowAsync(HttpContext context, EventStreams streams, [FromQuery(Name = "service")] string? service,
+    private static async Task<IResult> FollowAsync(HttpContext context, EventStreams streams, ManagementGuard guard, [FromQuery(Name = "service")] string? service,
         [FromHeader(Name = "Last-Event-ID")] string? resume, [FromQuery(Name = "last_event_id")] string? resumeByQuery)
     {
         var faults = new FaultList();
@@ -42,8 +43,16 @@ internal static class EventEndpoints
             return Results.Empty;
         }
 
-        bool Shows(string name) => (service is null || service == name) && VisibleServices.Shows(context, name);
-        return await streams.ServeAsync(context, after, Shows)
+        using var unknown = new CancellationTokenSource();
+        bool Shows(string name)
+        {
+            // A key that was taken away, or a session that has ended, is told nothing more.
+            if (!guard.StillKnows(context))
+                unknown.Cancel();
+            return !unknown.IsCancellationRequested && (service is null || service == name) && VisibleServices.Shows(context, name);
+        }
+
+        return await streams.ServeAsync(context, after, Shows, unknown.Token)
             ? Results.Empty
             : Problems.Of(StatusCodes.Status503ServiceUnavailable, "Too many follow the events, or the proxy is stopping.", retryAfter: 5);
     }

@@ -26,8 +26,9 @@ internal sealed partial class EventStreams(EventLog log, TimeProvider time, ILog
     /// <param name="context">The caller's request.</param>
     /// <param name="after">Last id that the caller has seen, or null.</param>
     /// <param name="shows">Which services' events it gets.</param>
+    /// <param name="dismissed">Ends the stream in order.</param>
     /// <returns>False when nothing was sent, because there are too many or the process stops.</returns>
-    public async Task<bool> ServeAsync(HttpContext context, long? after, Func<string, bool> shows)
+    public async Task<bool> ServeAsync(HttpContext context, long? after, Func<string, bool> shows, CancellationToken dismissed = default)
     {
         var stopping = _stopping.Token;
         try
@@ -35,7 +36,7 @@ internal sealed partial class EventStreams(EventLog log, TimeProvider time, ILog
             if (Interlocked.Increment(ref _open) > Limit || stopping.IsCancellationRequested)
                 return false;
             using var follower = log.Follow(after);
-            using var ended = CancellationTokenSource.CreateLinkedTokenSource(follower.CutOff, stopping, context.RequestAborted);
+            using var ended = CancellationTokenSource.CreateLinkedTokenSource(follower.CutOff, stopping, context.RequestAborted, dismissed);
             SetHead(context.Response);
             context.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
             var taken = await new EventStream(context.Response.BodyWriter, follower, shows, time, ended.Token).RunAsync();

@@ -1,3 +1,4 @@
+using Alicia.Proxy.Api.StatusPage;
 using Alicia.Proxy.Security;
 using Microsoft.AspNetCore.WebUtilities;
 
@@ -8,7 +9,8 @@ internal static partial class ManagementPlane
 {
     public static IServiceCollection AddManagement(this IServiceCollection services)
     {
-        services.AddSingleton<ManagementGuard>().AddSingleton<RegistryAccess>().AddSingleton<Readiness>().AddSingleton<EventStreams>().AddSingleton<HealthReport>();
+        services.AddSingleton<ManagementGuard>().AddSingleton<Sessions>().AddSingleton<WrongKeys>();
+        services.AddSingleton<RegistryAccess>().AddSingleton<Readiness>().AddSingleton<EventStreams>().AddSingleton<HealthReport>();
         services.ConfigureHttpJsonOptions(options =>
         {
             options.SerializerOptions.PropertyNamingPolicy = Wire.Json.PropertyNamingPolicy;
@@ -47,6 +49,8 @@ internal static partial class ManagementPlane
             endpoints.MapMetrics();
             endpoints.MapEvents();
             endpoints.MapHealth();
+            endpoints.MapSession();
+            endpoints.MapStatusPage();
             endpoints.MapProxyOpenApi();
         });
     }

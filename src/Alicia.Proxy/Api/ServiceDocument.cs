@@ -73,14 +73,14 @@ internal sealed record ServiceDocument
 /// <summary>A declared route as the API shows it.</summary>
 internal sealed record RouteDocument(IReadOnlyList<string>? Hosts = null, string? Path = null, string? StripPrefix = null);
 
-/// <summary>Counters of one service: totals since start, rates and times of the last minute.</summary>
+/// <summary>Counters of one service: totals since start, rates and times of the last minute. <c>p99</c> is null without a response.</summary>
 internal sealed record ServiceCounters(long TotalRequests, long FailedRequests, long RejectedRequests, long AbortedRequests, long ActiveConnections,
-    double AverageResponseTime, double RequestsPerSecond)
+    double AverageResponseTime, double RequestsPerSecond, double? P99)
 {
     public static ServiceCounters Of(ServiceLive live, ProcessClock clock)
     {
         var recent = live.Recent.Read();
         return new ServiceCounters(live.TotalRequests, live.FailedRequests, live.RejectedRequests, live.AbortedRequests, live.ActiveConnections,
-            recent.Average ?? 0, Math.Round(recent.Requests / clock.RecentSeconds, 3));
+            recent.Average ?? 0, Math.Round(recent.Requests / clock.RecentSeconds, 3), recent.Percentile(0.99));
     }
 }

@@ -25,6 +25,7 @@ public sealed partial class ApiDocumentTests(RunningProxy running) : IClassFixtu
     [InlineData("/stats", "get")]
     [InlineData("/stats/{service}", "get")]
     [InlineData("/events", "get")]
+    [InlineData("/session", "get post delete")]
     [InlineData("/health", "get")]
     [InlineData("/health/live", "get")]
     [InlineData("/health/ready", "get")]

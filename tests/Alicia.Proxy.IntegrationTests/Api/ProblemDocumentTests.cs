@@ -20,7 +20,7 @@ public sealed class ProblemDocumentTests(RunningProxy running) : IClassFixture<R
     [Theory]
     [InlineData("/nothing")]
     [InlineData("/services/a/b/c/d")]
-    [InlineData("/")]
+    [InlineData("/page/nothing.js")]
     public async Task An_unknown_path_is_404(string path) => await Api.GetAsync(path).ProblemAsync(404);
 
     [Theory]
