@@ -47,7 +47,7 @@ internal static class BalanceEndpoints
         return InstanceAdmission.Preview(state, out var member) switch
         {
             AdmissionResult.Admitted => Results.Json(PickDocument.Of(service, member, state.Settings.Get(SettingKeys.Algorithm)), Wire.Json),
-            AdmissionResult.NoInstance => Problems.Of(503, $"Service '{service}' has no instance that takes requests.", retryAfter: state.RetryAfterSeconds(access.Clock.Now)),
+            AdmissionResult.NoInstance => Problems.Of(503, $"Service '{service}' has no instance that takes requests.", retryAfter: state.RetryAfterSeconds()),
             _ => Problems.Of(503, $"Every instance of service '{service}' is at its connection limit.", retryAfter: 1),
         };
     }

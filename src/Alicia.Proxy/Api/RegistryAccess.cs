@@ -35,7 +35,7 @@ internal sealed class RegistryAccess(ServiceRegistry registry, SnapshotPublisher
     public void RenewLease(Instance instance)
     {
         if (Lives.TryGet(instance.Epoch, out var live))
-            live.LeaseRenewedAt = Clock.Now.UtcTicks;
+            live.RenewLease(time);
     }
 
     /// <summary>

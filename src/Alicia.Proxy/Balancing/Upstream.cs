@@ -62,15 +62,19 @@ internal sealed record UpstreamState(Tier[] Tiers, PoolMember[] Rotation, Balanc
     public ForwarderRequestConfig ConfigFor(UpstreamProtocol protocol) => protocol == UpstreamProtocol.Http1 ? _http1 : _http2;
 
     /// <summary>Seconds until an instance may be tried again, as far as is known: 1 or more.</summary>
-    public int RetryAfterSeconds(DateTimeOffset now)
+    public int RetryAfterSeconds()
     {
         // The longest that a circuit stays open by itself, in seconds.
         const int Most = 300;
         var first = double.MaxValue;
         foreach (var member in Rotation)
         {
-            if (member.Gate.Read().RetryAt is { } at)
-                first = Math.Min(first, (at - now).TotalSeconds);
+            var gate = member.Gate.Read();
+            // A trial runs, or a probe: either may be over in a moment.
+            if (gate.Suspected || member.Gate.Standing == GateStanding.Trial)
+                return 1;
+            if (gate.RetryIn is { } wait)
+                first = Math.Min(first, wait.TotalSeconds);
         }
 
         return first == double.MaxValue ? 1 : (int)Math.Clamp(Math.Ceiling(first), 1, Most);

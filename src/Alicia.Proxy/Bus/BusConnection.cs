@@ -31,6 +31,7 @@ internal sealed partial class BusConnection(
     private uint _largest = uint.MaxValue;
     private readonly Dictionary<string, long> _loggedFailures = [];
     private volatile bool _connected;
+    private long _connectedAt;
 
     /// <summary>True when configuration names a broker.</summary>
     public bool Configured { get; } = configuration.Host is not null;
@@ -50,7 +51,7 @@ internal sealed partial class BusConnection(
         var backOff = new BackOff(random);
         while (!cancellation.IsCancellationRequested)
         {
-            var began = time.GetTimestamp();
+            _connectedAt = 0;
             try
             {
                 await ServeOneAsync(cancellation);
@@ -73,7 +74,8 @@ internal sealed partial class BusConnection(
                 Report(e);
             }
 
-            if (time.GetElapsedTime(began) >= GoodConnection)
+            // Counted from the moment that it stood: a broker that takes connections and then says nothing is no good one, however long that takes.
+            if (_connectedAt != 0 && time.GetElapsedTime(_connectedAt) >= GoodConnection)
                 backOff.Reset();
             try
             {
@@ -110,6 +112,7 @@ internal sealed partial class BusConnection(
             }
 
             _connected = true;
+            _connectedAt = time.GetTimestamp();
             counters.CountConnect();
             LogConnected(logger, configuration.ToString(), _version == MqttProtocolVersion.V500 ? "5" : "3.1.1");
             using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellation, lost.Token);

@@ -192,7 +192,7 @@ internal sealed partial class InboundHandling(
     private void RenewLease(Instance instance)
     {
         if (lives.TryGet(instance.Epoch, out var live))
-            live.LeaseRenewedAt = time.GetUtcNow().UtcTicks;
+            live.RenewLease(time);
     }
 
     private static InboundMessage.WithoutEffect TooManySuspects() => Nothing(BusReason.QueueFull, "too many instances are under suspicion");

@@ -20,26 +20,27 @@ internal static class InboundMessages
             return Nothing(BusReason.BadField, "is a topic without a meaning here");
         if (raw.Length > Envelope.MaxBytes)
             return Nothing(BusReason.Oversized, string.Create(CultureInfo.InvariantCulture, $"{raw.Length} bytes; at most {Envelope.MaxBytes} are read"));
-        // A question needs no words.
-        if (meaning == TopicMeaning.HealthCheck && raw.Length == 0)
-            return new InboundMessage.HealthQuestion();
         try
         {
             using var document = JsonDocument.Parse(raw.Payload, Strict);
             return document.RootElement.ValueKind == JsonValueKind.Object
                 ? Read(topics, meaning, raw, document.RootElement, now)
-                : Nothing(BusReason.BadJson, "must be a JSON object");
+                : Unreadable(meaning, "must be a JSON object");
         }
         catch (JsonException e)
         {
-            return Nothing(BusReason.BadJson, e.Message);
+            return Unreadable(meaning, e.Message);
         }
         catch (InvalidOperationException)
         {
             // Half a surrogate pair, or bytes that are no UTF-8, in a name or a text.
-            return Nothing(BusReason.BadJson, "a name or a text is not valid Unicode");
+            return Unreadable(meaning, "a name or a text is not valid Unicode");
         }
     }
+
+    /// <summary>A question needs no words, and those that it has need no sense.</summary>
+    private static InboundMessage Unreadable(TopicMeaning meaning, string detail) =>
+        meaning == TopicMeaning.HealthCheck ? new InboundMessage.HealthQuestion() : Nothing(BusReason.BadJson, detail);
 
     private static InboundMessage Read(Topics topics, TopicMeaning meaning, RawMessage raw, JsonElement message, DateTimeOffset now)
     {
@@ -65,7 +66,7 @@ internal static class InboundMessages
             TopicMeaning.HealthCheck => new InboundMessage.HealthQuestion(),
             TopicMeaning.Register => Registration(body, payload),
             // A goodbye from whenever would take the service out again at each reconnect, long after it came back. A will only raises a suspicion.
-            TopicMeaning.Unregister when raw.Retained && !will && !(envelope.Ttl > 0) => Nothing(BusReason.Retained, "retained, without a ttl"),
+            TopicMeaning.Unregister when raw.Retained && !will && !(envelope is { Ttl: > 0, Timestamp: not null }) => Nothing(BusReason.Retained, "retained, without a time and a ttl"),
             TopicMeaning.Unregister => Unregistration(body, will),
             TopicMeaning.Health => Evidence(body, topics.SubjectOf(raw.Topic)),
             _ => Command(body, envelope, raw.Retained),

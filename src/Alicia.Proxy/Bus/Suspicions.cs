@@ -74,6 +74,10 @@ internal sealed partial class Suspicions(SuspectInstance suspect, Func<Instance,
             LogRemoved(logger, instance.ServiceName, instance.InstanceId);
             await remove(instance);
         }
+        catch (OperationCanceledException)
+        {
+            // No verdict: the proxy is stopping, or nobody probes the instance any more. Only a probe that failed removes.
+        }
         catch (Exception e)
         {
             // The end of a task that nobody waits for: this is where its failures are told.

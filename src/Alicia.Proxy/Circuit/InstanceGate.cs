@@ -12,6 +12,8 @@ internal sealed class InstanceGate
     private readonly CircuitMachine _machine;
     private readonly GateSurroundings _surroundings;
     private readonly TimeProvider _time;
+    private readonly DateTimeOffset _madeAt;
+    private readonly long _madeAtTimestamp;
     private ITimer? _timer;
     private int _standing;
     private bool _quiet = true;
@@ -25,6 +27,7 @@ internal sealed class InstanceGate
     public InstanceGate(string service, string instanceId, InstanceLive live, CircuitSettings settings, GateSurroundings surroundings, TimeProvider time)
     {
         (Service, InstanceId, Live, _surroundings, _time) = (service, instanceId, live, surroundings, time);
+        (_madeAt, _madeAtTimestamp) = (time.GetUtcNow(), time.GetTimestamp());
         _machine = new CircuitMachine(settings);
     }
 
@@ -42,6 +45,9 @@ internal sealed class InstanceGate
 
     public GateStanding Standing => (GateStanding)Volatile.Read(ref _standing);
 
+    /// <summary>The time by a clock that never jumps; when somebody sets the machine's, a circuit stays open neither longer nor shorter for it.</summary>
+    private DateTimeOffset Now => _madeAt + _time.GetElapsedTime(_madeAtTimestamp);
+
     private Lock Openings => Siblings?.Openings ?? _lock;
 
     /// <summary>True unless the circuit is closed.</summary>
@@ -50,7 +56,9 @@ internal sealed class InstanceGate
     public GateReading Read()
     {
         lock (_lock)
-            return new GateReading(_machine.State, _machine.ConsecutiveFailures, _machine.Reason, _machine.OpenedAt, _machine.RetryAt, _machine.Held, _suspected);
+        {
+            return new GateReading(_machine.State, _machine.ConsecutiveFailures, _machine.Reason, _machine.OpenedAt, _machine.RetryAt, _machine.RetryAt - Now, _machine.Held, _suspected);
+        }
     }
 
     /// <summary>Takes over thresholds and times; from the next event on.</summary>
@@ -71,7 +79,7 @@ internal sealed class InstanceGate
         {
             if (permit != 0 && permit != _permit)
                 return;
-            moved = _machine.Succeeded(permit != 0, _time.GetUtcNow());
+            moved = _machine.Succeeded(permit != 0, Now);
             Settle_NeedsLock(moved);
         }
 
@@ -117,7 +125,7 @@ internal sealed class InstanceGate
             if (permit != 0 && permit != _permit)
                 return (null, false);
             var before = _machine.Held;
-            var moved = _machine.Failed(failure, permit != 0, permit != 0 || Siblings?.MayEject(this) != false, _time.GetUtcNow());
+            var moved = _machine.Failed(failure, permit != 0, permit != 0 || Siblings?.MayEject(this) != false, Now);
             Settle_NeedsLock(moved);
             return (moved, _machine.Held != before);
         }
@@ -134,7 +142,7 @@ internal sealed class InstanceGate
             return false;
         lock (_lock)
         {
-            var now = _time.GetUtcNow();
+            var now = Now;
             // A permit expires: a trial that never ends must not keep the instance out for ever. Whatever it comes to then counts no more.
             if (Standing != GateStanding.Trial || (_permit != 0 && now < _permitExpires) || !Live.TryReserveTrial())
                 return false;
@@ -164,7 +172,7 @@ internal sealed class InstanceGate
         {
             _suspected = false;
             if (_machine.State == CircuitState.Open && ++_passesSinceOpen >= rise)
-                moved = _machine.ProbesPassed(_time.GetUtcNow());
+                moved = _machine.ProbesPassed(Now);
             Settle_NeedsLock(moved);
         }
 
@@ -194,7 +202,7 @@ internal sealed class InstanceGate
                     _suspected = false;
                     // Beyond the limit on ejections the circuit stays closed; the instance gets nothing all the same, because it is known to be dead.
                     if (served && (_machine.State != CircuitState.Closed || Siblings?.MayEject(this) != false))
-                        moved = _machine.ProbesFailed(_time.GetUtcNow());
+                        moved = _machine.ProbesFailed(Now);
                 }
 
                 Settle_NeedsLock(moved);
@@ -212,7 +220,7 @@ internal sealed class InstanceGate
         {
             Live.Health = HealthStatus.Unknown;
             _suspected = false;
-            moved = _machine.ProbesEnded(_time.GetUtcNow());
+            moved = _machine.ProbesEnded(Now);
             Settle_NeedsLock(moved);
         }
 
@@ -225,6 +233,16 @@ internal sealed class InstanceGate
         lock (_lock)
         {
             _suspected = true;
+            Settle_NeedsLock(null);
+        }
+    }
+
+    /// <summary>Takes a suspicion back where no probe will.</summary>
+    public void Trust()
+    {
+        lock (_lock)
+        {
+            _suspected = false;
             Settle_NeedsLock(null);
         }
     }
@@ -251,7 +269,7 @@ internal sealed class InstanceGate
         CircuitTransition? moved;
         lock (_lock)
         {
-            moved = change(_machine, _time.GetUtcNow());
+            moved = change(_machine, Now);
             Settle_NeedsLock(moved);
         }
 
@@ -263,7 +281,7 @@ internal sealed class InstanceGate
         CircuitTransition? moved;
         lock (_lock)
         {
-            moved = _machine.Tick(_time.GetUtcNow());
+            moved = _machine.Tick(Now);
             Settle_NeedsLock(moved);
         }
 
@@ -292,7 +310,7 @@ internal sealed class InstanceGate
             return;
         }
 
-        // Shut before the standing says so, and open after: whoever goes by the standing is then right about the slots.
+        // The standing first: who finds the slots shut and looks at the standing sees why.
         Volatile.Write(ref _standing, (int)standing);
         Live.Shut = standing != GateStanding.Usable;
         if (moved is { } transition)
@@ -309,7 +327,7 @@ internal sealed class InstanceGate
             return;
         }
 
-        var left = at - _time.GetUtcNow();
+        var left = at - Now;
         if (left < TimeSpan.Zero)
             left = TimeSpan.Zero;
         _timer ??= _time.CreateTimer(static gate => ((InstanceGate)gate!).RecoveryTimeOver(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
@@ -319,7 +337,11 @@ internal sealed class InstanceGate
 
     private void Tell(CircuitTransition? moved)
     {
-        if (moved is { } transition)
-            _surroundings.Log(this, transition);
+        if (moved is not { } transition)
+            return;
+        _surroundings.Log(this, transition);
+        // Whether probes find the same decides how it goes on; the next by the schedule may be half a minute away.
+        if (transition is { To: CircuitState.Open, Reason: CircuitReason.Timeouts or CircuitReason.ProtocolErrors })
+            _surroundings.Doubted(this);
     }
 }

@@ -18,13 +18,28 @@ internal sealed partial class Departures(ServiceRegistry registry, LiveTable liv
     private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
 
     private readonly ConcurrentDictionary<long, Departure> _leaving = new();
+    private readonly ConcurrentDictionary<long, ITimer> _drained = new();
 
     /// <summary>Called with the epoch of an instance whose drain timeout has passed with something in flight, for those who keep connections to it. Set before the first departure.</summary>
     public Action<long>? Overdue { get; set; }
 
+    /// <summary>
+    /// An operator has taken an instance out of rotation, or back in. It stays listed for as long as he likes; but connections that would never end are ended at the drain timeout,
+    /// as with one that leaves.
+    /// </summary>
+    public void DrainedByOperator(Instance instance)
+    {
+        StopDraining(instance.Epoch);
+        if (instance.OperatorDrain)
+            _drained[instance.Epoch] = time.CreateTimer(_ => EndConnections(instance.Epoch), null, TimeoutOf(instance), Timeout.InfiniteTimeSpan);
+        else if (lives.TryGet(instance.Epoch, out var live))
+            live.IsOverdue = false;
+    }
+
     /// <summary>Begins the departure of an instance that nothing new can reach any more.</summary>
     public void Begin(Instance instance)
     {
+        StopDraining(instance.Epoch);
         var departure = new Departure(instance);
         if (!_leaving.TryAdd(instance.Epoch, departure))
             return;
@@ -42,6 +57,7 @@ internal sealed partial class Departures(ServiceRegistry registry, LiveTable liv
     /// </summary>
     public void Forget(Instance instance)
     {
+        StopDraining(instance.Epoch);
         var wasLeaving = _leaving.TryRemove(instance.Epoch, out var found);
         var departure = found ?? new Departure(instance);
         departure.Gone.TrySetResult();
@@ -69,23 +85,30 @@ internal sealed partial class Departures(ServiceRegistry registry, LiveTable liv
     /// <summary>Completes when nothing is in flight to that epoch any more, which may be after it has left; at once when it is not leaving.</summary>
     public Task IdleAsync(long epoch) => _leaving.TryGetValue(epoch, out var departure) ? departure.Idle.Task : Task.CompletedTask;
 
-    private void StartTimer(Departure departure)
+    private void StartTimer(Departure departure) =>
+        departure.Timer = time.CreateTimer(_ => TimeIsUp(departure), null, TimeoutOf(departure.Instance), Timeout.InfiniteTimeSpan);
+
+    private TimeSpan TimeoutOf(Instance instance) => registry.Snapshot.TryGet(instance.ServiceName, out var service)
+        ? service.Settings.Get(SettingKeys.DrainTimeout)
+        : SettingKeys.DrainTimeout.Default;
+
+    private void StopDraining(long epoch)
     {
-        var timeout = registry.Snapshot.TryGet(departure.Instance.ServiceName, out var service)
-            ? service.Settings.Get(SettingKeys.DrainTimeout)
-            : SettingKeys.DrainTimeout.Default;
-        departure.Timer = time.CreateTimer(_ => TimeIsUp(departure), null, timeout, Timeout.InfiniteTimeSpan);
+        if (_drained.TryRemove(epoch, out var timer))
+            timer.Dispose();
+    }
+
+    private void EndConnections(long epoch)
+    {
+        if (!lives.TryGet(epoch, out var live) || live.InFlight == 0)
+            return;
+        live.IsOverdue = true;
+        Overdue?.Invoke(epoch);
     }
 
     private void TimeIsUp(Departure departure)
     {
-        var epoch = departure.Instance.Epoch;
-        if (lives.TryGet(epoch, out var live) && live.InFlight > 0)
-        {
-            live.IsOverdue = true;
-            Overdue?.Invoke(epoch);
-        }
-
+        EndConnections(departure.Instance.Epoch);
         if (!departure.Gone.Task.IsCompleted)
             Finish(departure, "drain timeout");
     }

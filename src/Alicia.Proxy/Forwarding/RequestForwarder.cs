@@ -38,7 +38,7 @@ internal sealed partial class RequestForwarder(
         {
             upstream.Live.CountRejection(admission == AdmissionResult.NoInstance ? RejectReason.NoInstance : RejectReason.AllFull, StatusCodes.Status503ServiceUnavailable);
             await (admission == AdmissionResult.NoInstance
-                ? ProxyAnswer.WriteAsync(context, ProxyError.NoInstance with { RetryAfterSeconds = state.RetryAfterSeconds(time.GetUtcNow()) }, $"Service '{upstream.Name}' has no instance that takes requests.")
+                ? ProxyAnswer.WriteAsync(context, ProxyError.NoInstance with { RetryAfterSeconds = state.RetryAfterSeconds() }, $"Service '{upstream.Name}' has no instance that takes requests.")
                 : ProxyAnswer.WriteAsync(context, ProxyError.AllFull, $"Every instance of service '{upstream.Name}' is at its connection limit."));
             return;
         }

@@ -74,6 +74,7 @@ internal sealed partial class HealthMonitor : IActiveHealthCheckMonitor, IAsyncD
 
     /// <summary>Holds new requests back from an instance that is said to be gone, and probes it at once.</summary>
     /// <returns>True when the probe passed and requests go there again; false when it failed, or the instance has left.</returns>
+    /// <exception cref="OperationCanceledException">There was no verdict: the proxy is stopping, or probes were switched off in that moment.</exception>
     public async Task<bool> SuspectAsync(Instance instance, CancellationToken cancellation)
     {
         if (!_watches.TryGetValue(instance.Epoch, out var watch))
@@ -88,9 +89,14 @@ internal sealed partial class HealthMonitor : IActiveHealthCheckMonitor, IAsyncD
         }
 
         // Nobody probes it, so nobody would ever take the suspicion back: whether it takes connections decides, once.
-        var result = await _prober.ProbeAsync(watch.Endpoint, watch.Settings with { Type = ProbeType.Tcp }, cancellation);
-        watch.Gate.ProbesEnded();
-        return result.Passed;
+        try
+        {
+            return (await _prober.ProbeAsync(watch.Endpoint, watch.Settings with { Type = ProbeType.Tcp }, cancellation)).Passed;
+        }
+        finally
+        {
+            watch.Gate.Trust();
+        }
     }
 
     /// <summary>Completes when an instance has been admitted or a probe of it has failed; probes one at once that was there already and gets nothing.</summary>
@@ -103,9 +109,9 @@ internal sealed partial class HealthMonitor : IActiveHealthCheckMonitor, IAsyncD
         {
             await settled.WaitAsync(wait, _time, cancellation);
         }
-        catch (TimeoutException)
+        catch (Exception e) when (e is TimeoutException || (e is OperationCanceledException && !cancellation.IsCancellationRequested))
         {
-            // The caller sees by the document that it is still pending.
+            // Time is over, or there will be no verdict; the caller sees by the document how things stand.
         }
     }
 
@@ -116,6 +122,9 @@ internal sealed partial class HealthMonitor : IActiveHealthCheckMonitor, IAsyncD
         if (!_watches.TryGetValue(instance.Epoch, out var watch) || !watch.Settings.Enabled)
             return Task.CompletedTask;
         if (watch.Instance.Admitted && watch.Gate.Standing == GateStanding.Usable)
+            return Task.CompletedTask;
+        // As with doubts, one that says so all the time is not probed without a pause.
+        if (watch.Live.LastProbe is { Passed: false } last && _time.GetUtcNow() - last.At < DoubtPause)
             return Task.CompletedTask;
         var next = watch.NextAsync();
         _schedule.ProbeNow(instance.Epoch);
@@ -131,15 +140,28 @@ internal sealed partial class HealthMonitor : IActiveHealthCheckMonitor, IAsyncD
         watch.End();
     }
 
-    /// <summary>Looks for instances that have fallen silent under requests, and for doubts that no probe has answered yet.</summary>
-    public void LookForDoubt()
+    /// <summary>
+    /// Looks for instances that have fallen silent under requests, for doubts that no probe has answered yet, and for those that should have been admitted when the store could
+    /// not be written.
+    /// </summary>
+    public void LookRound()
     {
         foreach (var (epoch, watch) in _watches)
         {
-            if (watch.Settings.Enabled && (watch.FallsSilent(_time) || watch.IsDoubted))
-                Doubt(epoch);
+            if (watch.Settings.Enabled)
+            {
+                if (watch.FallsSilent(_time) || watch.IsDoubted)
+                    Doubt(epoch);
+            }
+            else if (!watch.Instance.Admitted && !_registry.StoreFailing)
+            {
+                _ = AdmitAsync(watch);
+            }
         }
     }
+
+    /// <summary>How long an instance's probes have called it unhealthy; null when they do not.</summary>
+    public TimeSpan? UnhealthyFor(Watch watch) => watch.UnhealthySince is { } since ? _time.GetElapsedTime(since) : null;
 
     public ValueTask DisposeAsync() => _schedule.DisposeAsync();
 
@@ -186,20 +208,28 @@ internal sealed partial class HealthMonitor : IActiveHealthCheckMonitor, IAsyncD
         if (settings == watch.Settings)
             return;
         var before = watch.Settings;
-        watch.Settings = settings;
+        lock (watch.Judging)
+        {
+            watch.Settings = settings;
+            if (!settings.Enabled && before.Enabled)
+            {
+                _schedule.Remove(instance.Epoch);
+                watch.Verdict = new RiseFall();
+                watch.UnhealthySince = null;
+                watch.Gate.ProbesEnded();
+            }
+        }
+
         if (settings.Enabled && !before.Enabled)
         {
             Schedule(watch);
         }
-        else if (!settings.Enabled && before.Enabled)
+        else if (!settings.Enabled)
         {
-            _schedule.Remove(instance.Epoch);
-            watch.Verdict = new RiseFall();
-            watch.UnhealthySince = null;
-            watch.Gate.ProbesEnded();
+            watch.NoVerdict();
             Unprobed(watch);
         }
-        else if (settings.Enabled)
+        else
         {
             _schedule.Change(instance.Epoch, settings);
             // Another path, say: what the old probes said may no longer hold.
@@ -222,17 +252,24 @@ internal sealed partial class HealthMonitor : IActiveHealthCheckMonitor, IAsyncD
     {
         var settings = watch.Settings;
         var (waiting, doubted) = watch.Begin();
-        var passed = false;
+        // Null as long as there is no result that counts: a probe that was cancelled has failed nobody.
+        bool? passed = null;
         var again = false;
         try
         {
+            var verdict = watch.Verdict;
             var result = await _prober.ProbeAsync(watch.Endpoint, settings, cancellation);
+            lock (watch.Judging)
+            {
+                // Switched off in the meantime, perhaps on again: whatever this probe says is of another time.
+                if (watch.Ended || !watch.Settings.Enabled || !ReferenceEquals(verdict, watch.Verdict))
+                    return settings.Interval;
+                Take(watch, settings, result, doubted);
+            }
+
             passed = result.Passed;
-            if (watch.Ended || !watch.Settings.Enabled)
-                return settings.Interval;
-            Take(watch, settings, result, doubted);
-            again = passed && watch.GoesOn(waiting, settings.Rise);
-            if (passed && !watch.Instance.Admitted)
+            again = result.Passed && watch.GoesOn(waiting, settings.Rise);
+            if (result.Passed && !watch.Instance.Admitted)
                 await AdmitAsync(watch);
             return IsSettled(watch) ? settings.Interval : settings.Fast;
         }
@@ -241,8 +278,10 @@ internal sealed partial class HealthMonitor : IActiveHealthCheckMonitor, IAsyncD
             watch.First.TrySetResult();
             if (again)
                 _schedule.ProbeNow(watch.Instance.Epoch);
+            else if (passed is { } result)
+                waiting.ForEach(waiter => waiter.TrySetResult(result));
             else
-                waiting.ForEach(waiter => waiter.TrySetResult(passed));
+                waiting.ForEach(waiter => waiter.TrySetCanceled());
         }
     }
 
@@ -258,7 +297,7 @@ internal sealed partial class HealthMonitor : IActiveHealthCheckMonitor, IAsyncD
         var moved = certain ? watch.Verdict.FailAtOnce() : watch.Verdict.Observe(result.Passed, served ? settings.Rise : 1, settings.Fall);
         if (moved is { } verdict)
         {
-            watch.UnhealthySince = verdict == HealthStatus.Unhealthy ? now : null;
+            watch.UnhealthySince = verdict == HealthStatus.Unhealthy ? _time.GetTimestamp() : null;
             watch.Gate.Judge(verdict, served);
             _yarp.Set(watch.Instance, verdict);
             _events.Publish(EventKind.HealthChanged, watch.Instance.ServiceName, new Happening
@@ -281,17 +320,28 @@ internal sealed partial class HealthMonitor : IActiveHealthCheckMonitor, IAsyncD
             watch.Gate.ProbeFailed();
     }
 
-    /// <summary>Settled: healthy with a closed circuit, or unhealthy for so long that haste brings nothing.</summary>
+    /// <summary>
+    /// Settled: in the rotation, or on trial, which is for requests to decide; out by what probes do not see; or unhealthy for so long that haste brings nothing.
+    /// </summary>
     private bool IsSettled(Watch watch) => watch.Verdict switch
     {
         { BetweenStates: true } => false,
-        { Status: HealthStatus.Unhealthy } => watch.Instance.Admitted && _time.GetUtcNow() - watch.UnhealthySince > HopefulTime,
-        _ => !watch.Gate.CircuitOut,
+        _ when !watch.Instance.Admitted => false,
+        { Status: HealthStatus.Unhealthy } => UnhealthyFor(watch) > HopefulTime,
+        _ => watch.Gate.Standing != GateStanding.Shut
+            || watch.Gate.Read() is { Suspected: false, Reason: CircuitReason.Operator or CircuitReason.FailureStatuses or CircuitReason.GrpcUnavailable },
     };
 
     private async Task AdmitAsync(Watch watch)
     {
         var instance = watch.Instance;
+        lock (watch.Judging)
+        {
+            if (watch.Admitting)
+                return;
+            watch.Admitting = true;
+        }
+
         try
         {
             var result = await _registry.SubmitAsync(new AdmitInstance(instance.ServiceName, instance.Epoch), CancellationToken.None);
@@ -303,6 +353,10 @@ internal sealed partial class HealthMonitor : IActiveHealthCheckMonitor, IAsyncD
         catch (Exception e) when (e is System.Threading.Channels.ChannelClosedException or InvalidOperationException)
         {
             // The proxy is stopping, or the revision could not be put in force, which the publisher says and mends.
+        }
+        finally
+        {
+            watch.Admitting = false;
         }
     }
 

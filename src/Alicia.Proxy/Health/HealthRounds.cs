@@ -16,17 +16,23 @@ internal sealed partial class HealthRounds(
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(Round, time);
+        var removing = Task.CompletedTask;
         try
         {
             for (var round = 0L; await timer.WaitForNextTickAsync(stoppingToken); round++)
             {
-                monitor.LookForDoubt();
-                if (round % 4 != 0)
-                    continue;
-                foreach (var instance in leases.Expire(registry.Snapshot, lives, time.GetUtcNow()))
-                    await RemoveAsync(instance, DepartureReason.LeaseExpired, stoppingToken);
-                foreach (var instance in TooLongUnhealthy())
-                    await RemoveAsync(instance, DepartureReason.Unhealthy, stoppingToken);
+                try
+                {
+                    monitor.LookRound();
+                    // Beside the rounds: a slow disk must not keep anybody from noticing an instance that hangs.
+                    if (round % 4 == 0 && removing.IsCompleted)
+                        removing = RemoveAsync(stoppingToken);
+                }
+                catch (Exception e) when (!stoppingToken.IsCancellationRequested)
+                {
+                    // A bug in one round. The next may do better; without rounds nobody would notice what hangs, and without this the whole proxy would stop.
+                    LogRoundFailed(logger, e);
+                }
             }
         }
         catch (OperationCanceledException)
@@ -35,17 +41,26 @@ internal sealed partial class HealthRounds(
         }
     }
 
-    private List<Instance> TooLongUnhealthy()
+    /// <summary>Removes what has run out, together, so that one commit serves many.</summary>
+    private async Task RemoveAsync(CancellationToken cancellation)
     {
-        var (now, limit) = (time.GetUtcNow(), removeAfter());
-        var found = new List<Instance>();
-        foreach (var watch in monitor.Watches)
+        try
         {
-            if (watch.UnhealthySince is { } since && now - since > limit && watch.Instance.Source != RegistrationSource.Config)
-                found.Add(watch.Instance);
+            var limit = removeAfter();
+            var unhealthy = monitor.Watches.Where(w => monitor.UnhealthyFor(w) > limit && w.Instance.Source != RegistrationSource.Config).Select(w => w.Instance);
+            await Task.WhenAll([
+                .. leases.Expire(registry.Snapshot, lives, time).Select(i => RemoveAsync(i, DepartureReason.LeaseExpired, cancellation)),
+                .. unhealthy.Select(i => RemoveAsync(i, DepartureReason.Unhealthy, cancellation)),
+            ]);
         }
-
-        return found;
+        catch (Exception e) when (!cancellation.IsCancellationRequested)
+        {
+            LogRoundFailed(logger, e);
+        }
+        catch (OperationCanceledException)
+        {
+            // Stopping.
+        }
     }
 
     private async Task RemoveAsync(Instance instance, DepartureReason reason, CancellationToken cancellation)
@@ -53,15 +68,21 @@ internal sealed partial class HealthRounds(
         try
         {
             var result = await registry.SubmitAsync(new RemoveInstance(instance.ServiceName, instance.InstanceId, reason, instance.Epoch), cancellation);
-            if (result.Accepted)
-                LogRemoved(logger, instance.InstanceId, instance.ServiceName, DepartureReasons.Of(reason));
             // A store that cannot be written has said so itself; the next round asks again.
+            if (!result.Accepted)
+                return;
+            if (reason == DepartureReason.LeaseExpired)
+                leases.Gone(time);
+            LogRemoved(logger, instance.InstanceId, instance.ServiceName, DepartureReasons.Of(reason));
         }
         catch (System.Threading.Channels.ChannelClosedException)
         {
             // The registry closes before the rounds do.
         }
     }
+
+    [LoggerMessage(LogLevel.Error, "A round of looking after instances failed inside the proxy")]
+    private static partial void LogRoundFailed(ILogger logger, Exception error);
 
     [LoggerMessage(LogLevel.Warning, "Instance {Instance} of {Service} is removed ({Reason}); what is in flight finishes")]
     private static partial void LogRemoved(ILogger logger, string instance, string service, string reason);

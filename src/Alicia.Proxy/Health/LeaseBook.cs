@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Alicia.Proxy.Live;
 using Alicia.Proxy.Registry;
 
@@ -18,7 +19,8 @@ internal sealed class LeaseBook
 
     private static readonly TimeSpan Window = TimeSpan.FromMinutes(1);
 
-    private readonly Queue<DateTimeOffset> _expired = new();
+    /// <summary>When instances went, as timestamps. Several removals may end at the same time.</summary>
+    private readonly ConcurrentQueue<long> _gone = new();
     private bool _holding;
     private int _held;
 
@@ -26,11 +28,11 @@ internal sealed class LeaseBook
     public int Held => Volatile.Read(ref _held);
 
     /// <summary>The instances whose lease has run out and that are to go now. Called by one thread, about once a second.</summary>
-    public IReadOnlyList<Instance> Expire(RegistrySnapshot snapshot, LiveTable lives, DateTimeOffset now)
+    public IReadOnlyList<Instance> Expire(RegistrySnapshot snapshot, LiveTable lives, TimeProvider time)
     {
         var leases = 0;
         var dead = new List<Instance>();
-        var overdue = new List<(Instance Instance, DateTimeOffset At)>();
+        var overdue = new List<(Instance Instance, TimeSpan By)>();
         foreach (var service in snapshot.Services.Values)
         {
             foreach (var instance in service.Instances)
@@ -38,31 +40,32 @@ internal sealed class LeaseBook
                 if (instance.Leaving || service.TtlSecondsOf(instance) is not { } ttl || !lives.TryGet(instance.Epoch, out var live) || live.LeaseRenewedAt == 0)
                     continue;
                 leases++;
-                var at = new DateTimeOffset(live.LeaseRenewedAt, TimeSpan.Zero).AddSeconds(ttl);
-                if (at > now)
+                var by = time.GetElapsedTime(live.LeaseRenewedTimestamp) - TimeSpan.FromSeconds(ttl);
+                if (by < TimeSpan.Zero)
                     continue;
                 if (live.LastProbe is { Passed: false })
                     dead.Add(instance);
                 else
-                    overdue.Add((instance, at));
+                    overdue.Add((instance, by));
             }
         }
 
-        while (_expired.TryPeek(out var oldest) && now - oldest >= Window)
-            _expired.Dequeue();
+        while (_gone.TryPeek(out var oldest) && time.GetElapsedTime(oldest) >= Window)
+            _gone.TryDequeue(out _);
         // Those that went within the minute were live leases when it began.
-        var atStart = leases + _expired.Count;
+        var atStart = leases + _gone.Count;
         // Once it holds it goes on holding, though those that went have left fewer than it looks from.
         var allowed = atStart < GuardFrom && !_holding ? int.MaxValue : Math.Max(3, atStart * 15 / 100);
-        var wanted = _expired.Count + overdue.Count;
-        var quota = wanted <= allowed ? overdue.Count : _holding ? 0 : Math.Max(0, allowed - _expired.Count);
+        var wanted = _gone.Count + overdue.Count;
+        var quota = wanted <= allowed ? overdue.Count : _holding ? 0 : Math.Max(0, allowed - _gone.Count);
         _holding = wanted > allowed;
 
-        var go = overdue.OrderBy(o => o.At).Take(quota).Select(o => o.Instance).ToList();
-        foreach (var _ in go)
-            _expired.Enqueue(now);
+        var go = overdue.OrderByDescending(o => o.By).Take(quota).Select(o => o.Instance).ToList();
         Volatile.Write(ref _held, overdue.Count - go.Count);
         go.AddRange(dead);
         return go;
     }
+
+    /// <summary>One of them has gone: the store took it.</summary>
+    public void Gone(TimeProvider time) => _gone.Enqueue(time.GetTimestamp());
 }

@@ -14,7 +14,6 @@ internal sealed class Watch(Instance instance, ProbeSettings settings, InstanceL
     private bool _doubted;
     private int _passesWaitedFor;
     private long _headsSeen;
-    private long _requestsAtHead;
     private long _silentSince;
 
     public Instance Instance { get; set; } = instance;
@@ -33,13 +32,19 @@ internal sealed class Watch(Instance instance, ProbeSettings settings, InstanceL
     /// <summary>Used by the one probe that runs at a time.</summary>
     public RiseFall Verdict { get; set; } = new();
 
-    /// <summary>When the verdict became unhealthy; null while it is another.</summary>
-    public DateTimeOffset? UnhealthySince { get; set; }
+    /// <summary>When the verdict became unhealthy, as a <see cref="TimeProvider"/> timestamp: a clock that jumps must age nobody. Null while it is another.</summary>
+    public long? UnhealthySince { get; set; }
 
     /// <summary>Completes when the first probe has had its effect.</summary>
     public TaskCompletionSource First { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>True once the instance has left, or is no longer probed: what a probe still says changes nothing.</summary>
+    /// <summary>Held while a result is taken in, and while probing is switched on or off: a result counts whole or not at all.</summary>
+    public Lock Judging { get; } = new();
+
+    /// <summary>True while the instance is being admitted.</summary>
+    public bool Admitting { get; set; }
+
+    /// <summary>True once the instance has left: what a probe still says changes nothing.</summary>
     public bool Ended { get; set; }
 
     /// <summary>A request met an instance that seems dead, or somebody said that it is: the next probe that finds the same decides.</summary>
@@ -59,18 +64,17 @@ internal sealed class Watch(Instance instance, ProbeSettings settings, InstanceL
         }
     }
 
-    /// <summary>Completes with the result of a probe that has not begun yet; false when there will be none.</summary>
+    /// <summary>Completes with the result of a probe that has not begun yet; cancelled when there will be none. All who wait for the same probe share a task.</summary>
     public Task<bool> NextAsync()
     {
-        var waiter = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
         lock (_lock)
         {
             if (Ended)
-                return Task.FromResult(false);
-            _waiting.Add(waiter);
+                return Task.FromCanceled<bool>(new CancellationToken(canceled: true));
+            if (_waiting.Count == 0)
+                _waiting.Add(new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously));
+            return _waiting[0].Task;
         }
-
-        return waiter.Task;
     }
 
     /// <summary>A probe begins: it answers those who wait now, and the doubts that there are now.</summary>
@@ -104,19 +108,27 @@ internal sealed class Watch(Instance instance, ProbeSettings settings, InstanceL
         }
     }
 
-    /// <summary>No probe will come any more.</summary>
-    public void End()
+    /// <summary>No probe will come for now: nobody probes the instance any more. Who waits for one learns that there is no verdict.</summary>
+    public void NoVerdict()
     {
         List<TaskCompletionSource<bool>> waiting;
         lock (_lock)
         {
-            Ended = true;
             (waiting, _waiting) = (_waiting, []);
+            _doubted = false;
         }
 
         First.TrySetResult();
         foreach (var waiter in waiting)
-            waiter.TrySetResult(false);
+            waiter.TrySetCanceled();
+    }
+
+    /// <summary>No probe will come any more: the instance has left.</summary>
+    public void End()
+    {
+        lock (_lock)
+            Ended = true;
+        NoVerdict();
     }
 
     /// <summary>
@@ -127,19 +139,19 @@ internal sealed class Watch(Instance instance, ProbeSettings settings, InstanceL
     {
         const double MostOfTimeout = 0.75;
         var heads = Live.Heads;
-        var requests = Live.TotalRequests;
-        if (heads != _headsSeen || Live.InFlight == 0)
+        // Upgraded connections and long answers are in flight too, but have had their head. Read in this order, what ends in between counts as waiting for one look too many,
+        // which means nothing.
+        var over = heads + Live.Ended.Read(CodeClass.None);
+        var waiting = Live.TotalRequests - over;
+        if (waiting <= 0)
         {
-            (_headsSeen, _requestsAtHead, _silentSince) = (heads, requests, 0);
+            (_headsSeen, _silentSince) = (heads, 0);
             return false;
         }
 
-        // Upgraded connections and long answers are in flight too, but have had their head.
-        if (requests == _requestsAtHead)
-            return false;
-        if (_silentSince == 0)
+        if (heads != _headsSeen || _silentSince == 0)
         {
-            _silentSince = time.GetTimestamp();
+            (_headsSeen, _silentSince) = (heads, time.GetTimestamp());
             return false;
         }
 

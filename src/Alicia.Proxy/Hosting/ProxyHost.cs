@@ -164,6 +164,7 @@ internal sealed class ProxyHost : IAsyncDisposable
         var publisher = services.GetRequiredService<SnapshotPublisher>();
         var departures = services.GetRequiredService<Departures>();
         publisher.Departing = departures.Begin;
+        publisher.DrainedByOperator = departures.DrainedByOperator;
         var health = services.GetRequiredService<HealthMonitor>();
         publisher.Departed = instance =>
         {

@@ -15,6 +15,7 @@ internal sealed class InstanceLive(long epoch)
     private int _health;
     private long _lastProbe;
     private long _leaseRenewedAt;
+    private long _leaseRenewedTimestamp;
     private Action<InstanceLive>? _onIdle;
     private volatile bool _isOverdue;
 
@@ -120,14 +121,20 @@ internal sealed class InstanceLive(long epoch)
         set => Volatile.Write(ref _hot.RotationTicket, value);
     }
 
-    /// <summary>When the registration was last renewed, as <see cref="DateTimeOffset.UtcTicks"/>.</summary>
-    public long LeaseRenewedAt
+    /// <summary>When the registration was last renewed, as <see cref="DateTimeOffset.UtcTicks"/>, for documents; 0 before the first time.</summary>
+    public long LeaseRenewedAt => Volatile.Read(ref _leaseRenewedAt);
+
+    /// <summary>The same as a <see cref="TimeProvider"/> timestamp, for decisions: a clock that jumps must end no lease.</summary>
+    public long LeaseRenewedTimestamp => Volatile.Read(ref _leaseRenewedTimestamp);
+
+    /// <summary>The instance has been heard of: its lease, if it has one, begins anew.</summary>
+    public void RenewLease(TimeProvider time)
     {
-        get => Volatile.Read(ref _leaseRenewedAt);
-        set => Volatile.Write(ref _leaseRenewedAt, value);
+        Volatile.Write(ref _leaseRenewedTimestamp, time.GetTimestamp());
+        Volatile.Write(ref _leaseRenewedAt, time.GetUtcNow().UtcTicks);
     }
 
-    /// <summary>True once the time that the instance had for draining is over. Never false again; set before its upgraded connections are ended.</summary>
+    /// <summary>True once the time that the instance had for draining is over. False again only when an operator takes it back in. Set before its upgraded connections are ended.</summary>
     public bool IsOverdue
     {
         get => _isOverdue;

@@ -82,6 +82,15 @@ internal sealed class RequestCounts
 
     public long Read(CodeClass code, RequestOutcome outcome) => Read(CellOf(code, outcome));
 
+    /// <summary>Attempts of a class, whatever came of them.</summary>
+    public long Read(CodeClass code)
+    {
+        var sum = 0L;
+        for (var outcome = 0; outcome < Outcomes; outcome++)
+            sum += Read(code, (RequestOutcome)outcome);
+        return sum;
+    }
+
     /// <summary>One bit for each cell that has counted something.</summary>
     public uint Used()
     {

@@ -84,6 +84,9 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
     /// <summary>Called once for each instance that has begun to leave, after nothing new can reach it. Set before <see cref="StartAsync"/>.</summary>
     public Action<Instance>? Departing { get; set; }
 
+    /// <summary>Called for each instance that an operator took out of rotation, or back in, after requests are routed by it.</summary>
+    public Action<Instance>? DrainedByOperator { get; set; }
+
     /// <summary>Called once for each epoch that is gone from the registry, for those who keep something by it.</summary>
     public Action<Instance>? Departed { get; set; }
 
@@ -234,7 +237,7 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
             live.Weight = instance.Weight;
             // A lease is not kept on disk; after a restart it begins anew.
             if (live.LeaseRenewedAt == 0)
-                live.LeaseRenewedAt = _time.GetUtcNow().UtcTicks;
+                live.RenewLease(_time);
             if (instance.InRotation)
                 live.MaxConnections = service.MaxConnectionsOf(instance);
             var endpoint = _endpoints.GetOrAdd(instance, connectTimeout);
@@ -281,8 +284,11 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
                 continue;
             foreach (var instance in service.Instances)
             {
-                if (instance.Leaving && before?.Instances.Any(i => i.Epoch == instance.Epoch && i.Leaving) != true)
+                var was = before?.Instances.FirstOrDefault(i => i.Epoch == instance.Epoch);
+                if (instance.Leaving && was is not { Leaving: true })
                     Departing?.Invoke(instance);
+                else if (!instance.Leaving && instance.OperatorDrain != (was?.OperatorDrain ?? false))
+                    DrainedByOperator?.Invoke(instance);
             }
         }
 

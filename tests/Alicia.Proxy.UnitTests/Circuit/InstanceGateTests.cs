@@ -256,10 +256,28 @@ public sealed class InstanceGateTests
     {
         _gate.Failed(AttemptFailure.Connect, 0, 0);
         _gate.Failed(AttemptFailure.Reset, 0, 0);
+        _doubted.Should().Equal(1, 1);
+        _gate.Succeeded(0);
         _gate.Failed(AttemptFailure.Timeout, 0, 0);
         _gate.Failed(AttemptFailure.Status, 503, 0);
+        _doubted.Should().Equal(1, 1);
         _gate.BrokeOff();
         _doubted.Should().Equal(1, 1, 1);
+        _gate.Failed(AttemptFailure.Timeout, 0, 0);
+        (_gate.Standing, _doubted.Count).Should().Be((GateStanding.Shut, 4), "whether a probe hangs too decides how it goes on");
+    }
+
+    [Fact]
+    public void A_clock_that_jumps_moves_no_retry()
+    {
+        var time = new JumpingTime();
+        var gate = new InstanceGate("tts", "a", new InstanceLive(9) { MaxConnections = 5 }, Settings, _surroundings, time);
+        time.Offset = TimeSpan.FromDays(-1);
+        Fail(gate, 3);
+        gate.Read().RetryIn.Should().Be(TimeSpan.FromSeconds(10));
+        time.Offset = TimeSpan.FromDays(-400);
+        time.Advance(TimeSpan.FromSeconds(10.1));
+        gate.Standing.Should().Be(GateStanding.Trial);
     }
 
     [Fact]

@@ -44,12 +44,12 @@ public sealed class SimultaneousOpeningTests
     {
         public Action? Asked { get; set; }
 
-        public override DateTimeOffset GetUtcNow()
+        public override long GetTimestamp()
         {
             var asked = Asked;
             Asked = null;
             asked?.Invoke();
-            return base.GetUtcNow();
+            return base.GetTimestamp();
         }
     }
 }

@@ -13,7 +13,7 @@ public sealed class LeaseBookTests
     private readonly Drafts _registry = new();
     private readonly LiveTable _lives = new();
     private readonly LeaseBook _book = new();
-    private DateTimeOffset _now = Start;
+    private readonly JumpingTime _time = new();
 
     [Fact]
     public void A_lease_that_is_renewed_in_time_never_runs_out_and_one_that_is_not_does_at_its_end()
@@ -36,7 +36,7 @@ public sealed class LeaseBookTests
     [Fact]
     public void Without_a_ttl_nothing_runs_out()
     {
-        _lives.GetOrAdd(_registry.Do(Register("tts", "forever")).Instance.Epoch).LeaseRenewedAt = _now.UtcTicks;
+        _lives.GetOrAdd(_registry.Do(Register("tts", "forever")).Instance.Epoch).RenewLease(_time);
         Pass(86400 * 365);
         Expired().Should().BeEmpty();
     }
@@ -108,10 +108,38 @@ public sealed class LeaseBookTests
         var all = Enumerable.Range(0, 40).Select(i => Lease($"i{i:00}")).ToArray();
         Pass(30);
         Expired().Should().HaveCount(6);
-        _lives.GetOrAdd(all[^1].Epoch).LastProbe = (_now, false);
-        _lives.GetOrAdd(all[^2].Epoch).LastProbe = (_now, true);
+        _lives.GetOrAdd(all[^1].Epoch).LastProbe = (_time.GetUtcNow(), false);
+        _lives.GetOrAdd(all[^2].Epoch).LastProbe = (_time.GetUtcNow(), true);
 
         Expired().Should().Equal(all[^1].InstanceId);
+    }
+
+    [Fact]
+    public void A_clock_that_jumps_ends_no_lease()
+    {
+        Lease("a");
+        _time.Offset = TimeSpan.FromDays(4000);
+        Expired().Should().BeEmpty();
+        Pass(31);
+        Expired().Should().Equal("a");
+    }
+
+    [Fact]
+    public void What_the_store_did_not_take_is_no_loss_and_is_asked_for_again()
+    {
+        foreach (var i in Enumerable.Range(0, 20))
+            Lease($"i{i:00}");
+        _lives.GetOrAdd(_registry.Instance("tts", "i00").Epoch).RenewLease(_time);
+        var late = Lease("late");
+        Pass(29);
+        foreach (var instance in _registry.Service("tts").Instances.Where(i => i != late))
+            Renew(instance);
+        Pass(1);
+        for (var i = 0; i < 10; i++)
+        {
+            _book.Expire(_registry.Snapshot, _lives, _time).Should().ContainSingle().Which.InstanceId.Should().Be("late");
+            _book.Held.Should().Be(0);
+        }
     }
 
     private Instance Lease(string id)
@@ -121,16 +149,20 @@ public sealed class LeaseBookTests
         return instance;
     }
 
-    private void Renew(Instance instance) => _lives.GetOrAdd(instance.Epoch).LeaseRenewedAt = _now.UtcTicks;
+    private void Renew(Instance instance) => _lives.GetOrAdd(instance.Epoch).RenewLease(_time);
 
-    private void Pass(double seconds) => _now = _now.AddSeconds(seconds);
+    private void Pass(double seconds) => _time.Advance(TimeSpan.FromSeconds(seconds));
 
     /// <summary>Asks once, and takes those that are to go out of the registry, as the rounds do.</summary>
     private List<string> Expired()
     {
-        var gone = _book.Expire(_registry.Snapshot, _lives, _now).Select(i => i.InstanceId).ToList();
+        var gone = _book.Expire(_registry.Snapshot, _lives, _time).Select(i => i.InstanceId).ToList();
         foreach (var id in gone)
+        {
             _registry.Do(new Alicia.Proxy.Registry.Changes.RemoveInstance("tts", id, DepartureReason.LeaseExpired));
+            _book.Gone(_time);
+        }
+
         return gone;
     }
 }

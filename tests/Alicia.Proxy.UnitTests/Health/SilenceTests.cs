@@ -30,6 +30,30 @@ public sealed class SilenceTests
     }
 
     [Fact]
+    public void Callers_that_all_hang_in_their_next_request_are_silence()
+    {
+        // Busy until a moment ago: a request, its head, and the next request, all between two looks. Then nobody sends any more, because everybody waits.
+        Send();
+        Look();
+        Pass(0.1);
+        Head();
+        Send();
+        Look().Should().BeFalse();
+        SecondsToSilence().Should().BeInRange(3.5, 4.25);
+    }
+
+    [Fact]
+    public void Requests_that_end_without_a_head_wait_for_none()
+    {
+        Send();
+        _live.Ended.Count(CodeClass.None, RequestOutcome.Aborted);
+        _live.Release();
+        Send();
+        Head();
+        SecondsToSilence().Should().Be(double.PositiveInfinity);
+    }
+
+    [Fact]
     public void A_head_to_any_request_ends_the_silence()
     {
         Send();
@@ -40,7 +64,7 @@ public sealed class SilenceTests
             if (i % 8 == 0)
             {
                 Send();
-                _live.RecordResponseTime(0.1);
+                Head();
             }
 
             Look().Should().BeFalse();
@@ -51,7 +75,7 @@ public sealed class SilenceTests
     public void Connections_that_stay_after_their_head_are_no_silence()
     {
         Send();
-        _live.RecordResponseTime(0.1);
+        Head();
         for (var i = 0; i < 100; i++)
         {
             Pass(1);
@@ -63,6 +87,7 @@ public sealed class SilenceTests
     public void An_idle_instance_is_not_silent()
     {
         Send();
+        Head();
         _live.Release();
         for (var i = 0; i < 100; i++)
         {
@@ -76,6 +101,8 @@ public sealed class SilenceTests
         _live.TryReserve().Should().BeTrue();
         _live.CountRequest();
     }
+
+    private void Head() => _live.RecordResponseTime(0.1);
 
     private bool Look() => _watch.FallsSilent(_time);
 

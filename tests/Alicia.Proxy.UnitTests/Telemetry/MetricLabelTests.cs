@@ -58,7 +58,7 @@ public sealed class MetricLabelTests
     public void Every_reason_of_the_bus_has_its_word() => Pin(BusReasons.Name,
         (BusReason.BadJson, "bad_json"), (BusReason.Oversized, "oversized"), (BusReason.BadField, "bad_field"), (BusReason.Expired, "expired"), (BusReason.MaxHops, "max_hops"),
         (BusReason.NoAddress, "no_address"), (BusReason.UnknownService, "unknown_service"), (BusReason.UnknownInstance, "unknown_instance"),
-        (BusReason.AmbiguousInstance, "ambiguous_instance"), (BusReason.UnknownCommand, "unknown_command"), (BusReason.RetainedCommand, "retained_command"),
+        (BusReason.AmbiguousInstance, "ambiguous_instance"), (BusReason.UnknownCommand, "unknown_command"), (BusReason.Retained, "retained"),
         (BusReason.Conflict, "conflict"), (BusReason.StoreUnavailable, "store_unavailable"), (BusReason.QueueFull, "queue_full"), (BusReason.Internal, "internal"),
         (BusReason.Own, "own"), (BusReason.Device, "device"), (BusReason.OtherStatus, "other_status"), (BusReason.UnclearEvidence, "unclear_evidence"));
 
