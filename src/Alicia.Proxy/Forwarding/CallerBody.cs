@@ -32,6 +32,9 @@ internal sealed class CallerBody(HttpRequest request, ExchangeDeadline? deadline
         set => throw new NotSupportedException();
     }
 
+    /// <summary>What is told of the request afterwards; null when nobody will.</summary>
+    public RequestRecord? Record { get; init; }
+
     /// <summary>Says where the body is written to. See <see cref="Connections.OutgoingBody"/>.</summary>
     public void GoesTo(Stream outgoing) => _outgoing = outgoing;
 
@@ -46,6 +49,7 @@ internal sealed class CallerBody(HttpRequest request, ExchangeDeadline? deadline
         // Stays set when the reading fails: that is what WasOwed is asked for.
         var read = await reading;
         Volatile.Write(ref _isReading, false);
+        Record?.CountIn(read);
         if (read == 0 && buffer.Length > 0)
             deadline?.Sent();
         else

@@ -49,7 +49,11 @@ internal static class DuplexCopy
 {
     private const int BufferBytes = 16 * 1024;
 
-    public static async Task<CopyEnd> RunAsync(Stream source, Stream target, SilenceWatch silence)
+    /// <param name="source">Read to its end.</param>
+    /// <param name="target">Written to.</param>
+    /// <param name="silence">Ends the copying.</param>
+    /// <param name="moved">Told after each read how many bytes it brought.</param>
+    public static async Task<CopyEnd> RunAsync(Stream source, Stream target, SilenceWatch silence, Action<int>? moved = null)
     {
         var reading = true;
         byte[]? buffer = null;
@@ -70,6 +74,7 @@ internal static class DuplexCopy
                 if (read == 0)
                     return CopyEnd.Finished;
                 silence.Heard();
+                moved?.Invoke(read);
                 reading = false;
                 await target.WriteAsync(buffer.AsMemory(0, read), silence.Token);
                 await target.FlushAsync(silence.Token);

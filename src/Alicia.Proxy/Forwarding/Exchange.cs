@@ -3,6 +3,7 @@ using System.Net;
 using Alicia.Proxy.Balancing;
 using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Connections;
+using Alicia.Proxy.Live;
 using Alicia.Proxy.Registry;
 using Alicia.Proxy.Registry.Settings;
 using Microsoft.AspNetCore.Http.Features;
@@ -61,8 +62,24 @@ internal sealed class Exchange : HttpTransformer
     /// <summary>True when the reading of the response's body was given up while the caller was still there: time was up.</summary>
     public bool WentSilent { get; set; }
 
+    /// <summary>What is told of the request afterwards; null when nobody will.</summary>
+    public RequestRecord? Record { get; init; }
+
     /// <summary>Bytes of the response have moved.</summary>
-    public void Progress() => _deadline?.Progress();
+    public void Progress(int bytes)
+    {
+        Record?.CountOut(bytes);
+        _deadline?.Progress();
+    }
+
+    /// <summary>Bytes of an upgraded connection have moved.</summary>
+    public void Tunnelled(int bytes, bool fromCaller)
+    {
+        if (fromCaller)
+            Record?.CountIn(bytes);
+        else
+            Record?.CountOut(bytes);
+    }
 
     /// <summary>Gives the slot back. Called when the instance has nothing more to do for the request, and again, without effect, at the end.</summary>
     public void Finish()
@@ -94,6 +111,7 @@ internal sealed class Exchange : HttpTransformer
         if (_failed)
             return;
         _failed = true;
+        Record?.CameTo(RequestOutcome.Failure);
         _member.Live.CountFailure();
         _upstream.Live.CountFailure();
     }
@@ -123,9 +141,12 @@ internal sealed class Exchange : HttpTransformer
         var request = httpContext.Request;
         var connection = request.Headers.Connection;
         var mayNominate = HopByHop.MayNominate(connection);
+        var trace = Record?.Propagated;
         foreach (var (name, values) in request.Headers)
         {
-            if (name[0] == ':' || HopByHop.IsFixed(name) || ForwardedFields.IsInFamily(name) || name.Equals("Host", StringComparison.OrdinalIgnoreCase))
+            if (name[0] == ':' || HopByHop.IsFixed(name) || ForwardedFields.IsInFamily(name) || name.Equals("Host", StringComparison.OrdinalIgnoreCase) || RequestIds.IsField(name))
+                continue;
+            if (trace is not null && RequestSpans.IsTraceField(name))
                 continue;
             if (mayNominate && HopByHop.IsNominated(connection, name))
                 continue;
@@ -154,6 +175,13 @@ internal sealed class Exchange : HttpTransformer
         proxyRequest.Headers.Host = host.Length > 0 ? host : _member.Endpoint.HostAndPort;
         ForwardedFields.Set(httpContext, proxyRequest.Headers, _strippedPrefix, _options.Trusted);
         LoopGuard.Mark(request, proxyRequest.Headers);
+        proxyRequest.Headers.TryAddWithoutValidation(RequestIds.Field, httpContext.TraceIdentifier);
+        if (trace is not null)
+        {
+            proxyRequest.Headers.TryAddWithoutValidation("traceparent", trace.Id);
+            if (!string.IsNullOrEmpty(trace.TraceStateString))
+                proxyRequest.Headers.TryAddWithoutValidation("tracestate", trace.TraceStateString);
+        }
 
         if (proxyRequest.Content is not null && request.Body is CallerBody body)
             proxyRequest.Options.Set(OutgoingBody.Begins, body.GoesTo);
@@ -176,6 +204,7 @@ internal sealed class Exchange : HttpTransformer
             _deadline?.Upgraded();
         else
             _deadline?.Answered();
+        Record?.HeadCame((int)proxyResponse.StatusCode, _time.GetTimestamp());
         var seconds = _time.GetElapsedTime(_startedAt).TotalSeconds;
         _member.Live.RecordResponseTime(seconds);
         _upstream.Live.Recent.Record(seconds);
@@ -258,6 +287,8 @@ internal sealed class Exchange : HttpTransformer
         var connection = response.Headers.NonValidated.TryGetValues("Connection", out var values) ? ToValues(values) : StringValues.Empty;
         var mayNominate = HopByHop.MayNominate(connection);
         var keepTrailer = HttpProtocol.IsHttp2(context.Request.Protocol);
+        // An instance that has an id of its own for the request tells that one.
+        target[RequestIds.Field] = context.TraceIdentifier;
         foreach (var (name, value) in response.Headers.NonValidated)
         {
             if ((HopByHop.IsFixed(name) && !(keepTrailer && name.Equals("Trailer", StringComparison.OrdinalIgnoreCase)))

@@ -108,7 +108,7 @@ internal sealed class FinishingContent(HttpContent inner, Exchange exchange, Htt
         {
             if (_left > 0)
                 _left -= read;
-            exchange.Progress();
+            exchange.Progress(read);
             // A zero-byte read waits for data and is no end.
             if (_left == 0 || (read == 0 && size > 0))
                 exchange.Finish();

@@ -75,12 +75,12 @@ internal sealed class UpgradeForwarder(UpstreamConnector connector, TimeProvider
             context.Response.StatusCode = (int)response.StatusCode;
             context.Features.Get<IHttpResponseFeature>()!.ReasonPhrase = response.ReasonPhrase;
             return response.StatusCode == HttpStatusCode.SwitchingProtocols
-                ? await TunnelAsync(context, connection, response, settings)
+                ? await TunnelAsync(context, exchange, connection, response, settings)
                 : await RelayAsync(context, exchange, response, settings, ending);
         }
     }
 
-    private async Task<Outcome?> TunnelAsync(HttpContext context, TunnelConnection connection, HttpResponseMessage response, ServiceSettings settings)
+    private async Task<Outcome?> TunnelAsync(HttpContext context, Exchange exchange, TunnelConnection connection, HttpResponseMessage response, ServiceSettings settings)
     {
         if (!response.Headers.NonValidated.TryGetValues("Upgrade", out var protocol))
             return new Outcome(FaultSide.Instance, ProxyError.UpgradeFailed);
@@ -92,8 +92,8 @@ internal sealed class UpgradeForwarder(UpstreamConnector connector, TimeProvider
         // Not tied to RequestAborted: it fires when the caller's last bytes have arrived, and those are still to be passed on.
         using var ending = new CancellationTokenSource();
         using var silence = new SilenceWatch(settings.Get(SettingKeys.IdleTimeout), settings.Get(SettingKeys.OverallTimeout), time, ending.Token);
-        var up = DuplexCopy.RunAsync(caller, instance, silence);
-        var down = DuplexCopy.RunAsync(instance, caller, silence);
+        var up = DuplexCopy.RunAsync(caller, instance, silence, bytes => exchange.Tunnelled(bytes, fromCaller: true));
+        var down = DuplexCopy.RunAsync(instance, caller, silence, bytes => exchange.Tunnelled(bytes, fromCaller: false));
         var first = await Task.WhenAny(up, down);
         if (first == up && await up == CopyEnd.Finished)
         {

@@ -21,9 +21,7 @@ internal static partial class NotYetBuilt
         if (configuration.Mqtt.Host is not null)
             LogNoEffect(logger, "Mqtt:Host", "the message bus");
         if (configuration.OtlpEndpoint is not null)
-            LogNoEffect(logger, "Otlp:Endpoint", "exporting over OTLP");
-        if (configuration.Logging.AccessLog)
-            LogNoEffect(logger, "Logging:AccessLog", "the access log");
+            LogNoEffect(logger, "Otlp:Endpoint", "metrics over OTLP; traces are exported");
         if (configuration.ForwardingHttp1 == Http1Forwarding.Direct)
             LogNoEffect(logger, "Forwarding:Http1=direct", "the proxy's own forwarder; YARP's is used");
     }

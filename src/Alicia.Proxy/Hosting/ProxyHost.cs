@@ -112,6 +112,7 @@ internal sealed class ProxyHost : IAsyncDisposable
             services.AddSingleton<Departures>();
             services.AddHealth(s => s.GetRequiredService<CurrentConfiguration>().Value.Registry.RemoveAfter);
             services.AddManagement();
+            services.AddRequestObservation(HealthEndpoints.Version);
             services.AddHostedService(s => new ConfigurationWatcher(loader, s.GetRequiredService<CurrentConfiguration>(), load.Stamps,
                 s.GetRequiredService<ConfigurationInForce>().ApplyWhenWritableAsync, TimeProvider.System, s.GetRequiredService<ILogger<ConfigurationWatcher>>()));
             // A stop waits as long as StopAsync says, and no longer.
@@ -122,6 +123,7 @@ internal sealed class ProxyHost : IAsyncDisposable
             .Configure(app =>
             {
                 app.MapWhen(Listeners.IsManagement, management => management.UseManagement());
+                app.UseRequestObservation();
                 app.UseDataPlane();
                 // YARP has its first configuration now and the listeners are not open yet: the moment to route by the registry.
                 app.ApplicationServices.GetRequiredService<SnapshotPublisher>().StartAsync().GetAwaiter().GetResult();
