@@ -63,10 +63,13 @@ internal sealed class Tracing : IDisposable
     {
         var options = new OtlpExporterOptions();
         OtlpTarget.Apply(options, endpoint, "traces");
+        // Its defaults come from OpenTelemetry's environment variables.
+        var batch = new BatchExportActivityProcessorOptions();
         return Sdk.CreateTracerProviderBuilder()
             .SetResourceBuilder(OtlpTarget.Describe(_version))
             .AddSource(RequestSpans.SourceName)
-            .AddProcessor(new BatchActivityExportProcessor(new TraceExporter(options, endpoint, _logger)))
+            .AddProcessor(new BatchActivityExportProcessor(
+                new TraceExporter(options, endpoint, _logger), batch.MaxQueueSize, batch.ScheduledDelayMilliseconds, batch.ExporterTimeoutMilliseconds, batch.MaxExportBatchSize))
             .Build();
     }
 
