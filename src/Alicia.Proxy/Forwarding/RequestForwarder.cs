@@ -141,7 +141,7 @@ internal sealed partial class RequestForwarder(
                 break;
             case FaultSide.Instance:
                 exchange.Failed(outcome.Error);
-                LogFailed(logger, upstream.Name, member.Endpoint.InstanceId, outcome.Error?.Type ?? "cut", context.TraceIdentifier, exception);
+                LogFailed(logger, upstream.Name, member.Endpoint.InstanceId, outcome.Error?.Type ?? "cut", context.TraceIdentifier, Outcome.ConnectFailureOf(exception));
                 break;
             case FaultSide.Proxy:
                 LogInternal(logger, upstream.Name, context.TraceIdentifier, exception);

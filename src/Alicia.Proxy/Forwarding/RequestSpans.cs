@@ -62,7 +62,12 @@ internal static class RequestSpans
     }
 
     /// <summary>Describes the answer and ends the request's span.</summary>
-    public static void EndRequest(Activity span, RequestRecord record, HttpContext context, int status, RequestOutcome outcome)
+    /// <param name="span">The request's.</param>
+    /// <param name="record">What the forwarder says.</param>
+    /// <param name="context">The request, at its end.</param>
+    /// <param name="status">What the caller got; null when it left before there was an answer.</param>
+    /// <param name="outcome">What the request came to.</param>
+    public static void EndRequest(Activity span, RequestRecord record, HttpContext context, int? status, RequestOutcome outcome)
     {
         if (span.IsAllDataRequested)
         {
@@ -73,7 +78,7 @@ internal static class RequestSpans
             span.SetTag("http.response.status_code", status);
             // Of a server, its own errors count; what the caller did wrong does not.
             if (status >= 500 || outcome is RequestOutcome.Failure or RequestOutcome.Error)
-                SetError(span, record.Error?.Type ?? (status >= 500 ? Text(status) : ProxyError.ConnectionTerminated.Type));
+                SetError(span, record.Error?.Type ?? (status is >= 500 and var failure ? Text(failure) : ProxyError.ConnectionTerminated.Type));
         }
 
         span.Stop();

@@ -54,10 +54,10 @@ internal sealed class RequestObserver : IDisposable
         finally
         {
             var left = context.RequestAborted.IsCancellationRequested;
-            var status = left && !context.Response.HasStarted ? AccessLogEntry.CallerLeft : context.Response.StatusCode;
+            int? status = left && !context.Response.HasStarted ? null : context.Response.StatusCode;
             var outcome = record.Outcome ?? (left ? RequestOutcome.Aborted : RequestOutcome.Success);
             if (sampled)
-                _accessLog.Write(AccessLogEntry.Of(record, context, status, outcome, _time));
+                _accessLog.Write(AccessLogEntry.Of(record, context, status ?? AccessLogEntry.CallerLeft, outcome, _time));
             if (span is not null)
                 RequestSpans.EndRequest(span, record, context, status, outcome);
         }
