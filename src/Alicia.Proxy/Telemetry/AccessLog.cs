@@ -20,6 +20,9 @@ internal sealed partial class AccessLog(CurrentConfiguration configuration, Rand
     /// <summary>Bytes after which a batch of lines is written though more are waiting.</summary>
     private const int BatchBytes = 64 * 1024;
 
+    /// <summary>How long lines gather before they are written together. Written one by one, each would cost a wake-up and a system call.</summary>
+    private static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(20);
+
     /// <summary>How long a stop waits for the last lines.</summary>
     private static readonly TimeSpan Farewell = TimeSpan.FromSeconds(2);
 
@@ -29,6 +32,7 @@ internal sealed partial class AccessLog(CurrentConfiguration configuration, Rand
     private readonly Channel<AccessLogEntry> _entries =
         Channel.CreateBounded<AccessLogEntry>(new BoundedChannelOptions(Capacity) { FullMode = BoundedChannelFullMode.Wait, SingleReader = true });
 
+    private readonly ManualResetEventSlim _stopping = new();
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _dropped;
     private long _reported;
@@ -62,6 +66,7 @@ internal sealed partial class AccessLog(CurrentConfiguration configuration, Rand
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         _entries.Writer.TryComplete();
+        _stopping.Set();
         await Task.WhenAny(_ended.Task, Task.Delay(Farewell, time, CancellationToken.None));
     }
 
@@ -72,16 +77,10 @@ internal sealed partial class AccessLog(CurrentConfiguration configuration, Rand
         {
             while (_entries.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult())
             {
+                _stopping.Wait(Gather);
                 var format = configuration.Value.Logging.AccessLogFormat;
-                var count = 0;
-                line.Clear();
-                while (line.Length < BatchBytes && _entries.Reader.TryRead(out var entry))
-                {
-                    AccessLogLine.Write(line, entry, format);
-                    count++;
-                }
-
-                Send(line, count);
+                while (Batch(line, format) is > 0 and var count)
+                    Send(line, count);
                 Report();
             }
         }
@@ -94,6 +93,20 @@ internal sealed partial class AccessLog(CurrentConfiguration configuration, Rand
         {
             _ended.SetResult();
         }
+    }
+
+    /// <returns>How many lines it has.</returns>
+    private int Batch(LogLine line, AccessLogFormat format)
+    {
+        var count = 0;
+        line.Clear();
+        while (line.Length < BatchBytes && _entries.Reader.TryRead(out var entry))
+        {
+            AccessLogLine.Write(line, entry, format);
+            count++;
+        }
+
+        return count;
     }
 
     private void Send(LogLine line, int count)

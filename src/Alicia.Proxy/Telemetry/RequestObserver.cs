@@ -24,7 +24,13 @@ internal sealed class RequestObserver : IDisposable
         Follow();
     }
 
-    public Task ObserveAsync(HttpContext context, RequestDelegate next) => _options.Recording ? RecordAsync(context, next) : next(context);
+    public Task ObserveAsync(HttpContext context, RequestDelegate next)
+    {
+        if (!_options.Recording)
+            return next(context);
+        var sampled = _accessLog.Samples();
+        return sampled || _tracing.IsOn ? RecordAsync(context, next, sampled) : next(context);
+    }
 
     public void Dispose() => _watch.Dispose();
 
@@ -35,16 +41,9 @@ internal sealed class RequestObserver : IDisposable
         _options.Recording = value.Logging.AccessLog > 0 || value.OtlpEndpoint is not null;
     }
 
-    private async Task RecordAsync(HttpContext context, RequestDelegate next)
+    private async Task RecordAsync(HttpContext context, RequestDelegate next, bool sampled)
     {
-        var sampled = _accessLog.Samples();
         var span = _tracing.IsOn ? RequestSpans.StartRequest(context) : null;
-        if (!sampled && span is null)
-        {
-            await next(context);
-            return;
-        }
-
         var record = new RequestRecord(_time.GetUtcNow(), _time.GetTimestamp(), span);
         context.Features.Set(record);
         try
