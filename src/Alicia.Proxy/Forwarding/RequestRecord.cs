@@ -63,11 +63,11 @@ internal sealed class RequestRecord(DateTimeOffset at, long startedAt, Activity?
 
     public void ServiceFound(Upstream upstream) => Service = upstream.Name;
 
-    /// <summary>The request goes to an instance now.</summary>
+    /// <summary>The request goes to an instance now. What became of an attempt before this one is not what the request comes to.</summary>
     public void BeginAttempt(HttpContext context, UpstreamEndpoint endpoint, string target)
     {
         Attempts++;
-        (Endpoint, Slot, HeadStatus, HeadAt) = (endpoint, null, 0, 0);
+        (Endpoint, Slot, HeadStatus, HeadAt, Outcome, Error) = (endpoint, null, 0, 0, null, null);
         if (Span is not null)
             _attemptSpan = RequestSpans.StartAttempt(Span, context, Service!, endpoint, target, Attempts);
     }

@@ -28,8 +28,17 @@ public sealed partial class AccessLogLineTests
     {
         var refused = Entries.Ordinary with
         {
-            Status = 404, Service = null, InstanceId = null, Upstream = null, Attempts = 0, TimeToHead = null, Outcome = RequestOutcome.Rejected, Error = "destination_not_found",
-            UserAgent = null, Referer = null, Client = IPAddress.Parse("::ffff:192.0.2.8"),
+            Status = 404,
+            Service = null,
+            InstanceId = null,
+            Upstream = null,
+            Attempts = 0,
+            TimeToHead = null,
+            Outcome = RequestOutcome.Rejected,
+            Error = "destination_not_found",
+            UserAgent = null,
+            Referer = null,
+            Client = IPAddress.Parse("::ffff:192.0.2.8"),
         };
 
         Entries.Line(refused, AccessLogFormat.Combined).Should().StartWith("192.0.2.8 - - ").And.EndWith(
