@@ -1,4 +1,5 @@
 using Alicia.Proxy.Api.StatusPage;
+using Alicia.Proxy.Forwarding;
 using Alicia.Proxy.Security;
 using Microsoft.AspNetCore.WebUtilities;
 
@@ -25,6 +26,13 @@ internal static partial class ManagementPlane
     {
         var logger = app.ApplicationServices.GetRequiredService<ILoggerFactory>().CreateLogger("Alicia.Proxy.Api");
         var guard = app.ApplicationServices.GetRequiredService<ManagementGuard>();
+        var ids = app.ApplicationServices.GetRequiredService<RequestIds>();
+        app.Use(next => context =>
+        {
+            ids.Assign(context);
+            context.Response.Headers[RequestIds.Field] = context.TraceIdentifier;
+            return next(context);
+        });
         app.Use(next => context => AnswerFaultsAsync(context, next, logger));
         app.UseRouting();
         app.Use(next => async context =>
@@ -81,7 +89,7 @@ internal static partial class ManagementPlane
         }
         catch (Exception e) when (!context.Response.HasStarted)
         {
-            LogInternal(logger, context.Request.Method, context.Request.Path, e);
+            LogInternal(logger, context.Request.Method, context.Request.Path, context.TraceIdentifier, e);
             await Problems.Of(StatusCodes.Status500InternalServerError, "The proxy failed; its log says why.").ExecuteAsync(context);
             return;
         }
@@ -100,6 +108,6 @@ internal static partial class ManagementPlane
         }).ExecuteAsync(context);
     }
 
-    [LoggerMessage(LogLevel.Error, "A management request failed: {Method} {Path}")]
-    private static partial void LogInternal(ILogger logger, string method, string path, Exception error);
+    [LoggerMessage(LogLevel.Error, "A management request failed: {Method} {Path}, request {RequestId}")]
+    private static partial void LogInternal(ILogger logger, string method, string path, string requestId, Exception error);
 }

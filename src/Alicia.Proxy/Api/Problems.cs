@@ -9,7 +9,7 @@ namespace Alicia.Proxy.Api;
 internal static class Problems
 {
     public static IResult Of(int status, string detail, IReadOnlyDictionary<string, string[]>? errors = null, int? retryAfter = null) =>
-        new ProblemResult(new ProblemDocument("about:blank", ReasonPhrases.GetReasonPhrase(status), status, detail, errors), retryAfter);
+        new ProblemResult(new ProblemDocument("about:blank", ReasonPhrases.GetReasonPhrase(status), status, detail, null, errors), retryAfter);
 
     /// <summary>The answer to a refused change.</summary>
     public static IResult Of(Rejection rejection) => rejection.Kind switch
@@ -33,11 +33,11 @@ internal static class Problems
             httpContext.Response.StatusCode = document.Status;
             if (retryAfter is { } seconds)
                 httpContext.Response.Headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
-            return httpContext.Response.WriteAsJsonAsync(document, Wire.Json, "application/problem+json");
+            return httpContext.Response.WriteAsJsonAsync(document with { RequestId = httpContext.TraceIdentifier }, Wire.Json, "application/problem+json");
         }
     }
 }
 
-/// <summary>What went wrong, for people (title, detail) and programs (status, errors by field).</summary>
-internal sealed record ProblemDocument(string Type, string Title, int Status, string Detail,
+/// <summary>What went wrong, for people (title, detail) and programs (status, errors by field), and the id of the request as logs have it.</summary>
+internal sealed record ProblemDocument(string Type, string Title, int Status, string Detail, string? RequestId,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyDictionary<string, string[]>? Errors);

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Alicia.Proxy.Registry.Settings;
@@ -94,6 +95,53 @@ internal sealed class SwitchCodec : ConfigurationCodec<bool?>
         writer.WriteBooleanValue(false);
         writer.WriteStringValue("on");
         writer.WriteStringValue("off");
+        writer.WriteEndArray();
+    }
+}
+
+/// <summary>How much of something: <c>off</c>, <c>on</c>, or a share from 0 to 1; also <c>false</c> and <c>true</c>. Blank text is off.</summary>
+internal sealed class ShareCodec : ConfigurationCodec<double>
+{
+    public override string Rule => "on (true), off (false), or a share from 0 to 1 such as 0.01";
+
+    public override bool TryParseText(string text, out double value)
+    {
+        value = text.ToUpperInvariant() switch
+        {
+            "TRUE" or "ON" => 1,
+            "FALSE" or "OFF" or "" => 0,
+            _ => -1,
+        };
+        return value >= 0 || (double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out value) && value is >= 0 and <= 1);
+    }
+
+    public override string ToText(double value) => value switch
+    {
+        0 => "off",
+        1 => "on",
+        _ => value.ToString(CultureInfo.InvariantCulture),
+    };
+
+    public override void WriteSchema(Utf8JsonWriter writer)
+    {
+        writer.WriteStartArray("anyOf");
+        writer.WriteStartObject();
+        writer.WriteStartArray("enum");
+        writer.WriteStringValue("on");
+        writer.WriteStringValue("off");
+        writer.WriteBooleanValue(true);
+        writer.WriteBooleanValue(false);
+        writer.WriteEndArray();
+        writer.WriteEndObject();
+        writer.WriteStartObject();
+        writer.WriteString("type", "number");
+        writer.WriteNumber("minimum", 0);
+        writer.WriteNumber("maximum", 1);
+        writer.WriteEndObject();
+        writer.WriteStartObject();
+        writer.WriteString("type", "string");
+        writer.WriteString("pattern", @"^(0?\.[0-9]+|0|1)$");
+        writer.WriteEndObject();
         writer.WriteEndArray();
     }
 }

@@ -129,8 +129,12 @@ internal static partial class ConfigurationKeys
         Add("Logging:Format", (LogFormat?)LogFormat.Text, Lower<LogFormat>(),
         "Lines for people, or one JSON object a line.", restart: true);
 
-    public static readonly ConfigurationKey<bool?> LoggingAccessLog =
-        Add("Logging:AccessLog", (bool?)false, new SwitchCodec(), "One line a request.");
+    public static readonly ConfigurationKey<double> LoggingAccessLog =
+        Add("Logging:AccessLog", 0.0, new ShareCodec(), "One line a request on standard output: on, off, or for a share of the requests such as 0.01.");
+
+    public static readonly ConfigurationKey<AccessLogFormat?> LoggingAccessLogFormat =
+        Add("Logging:AccessLogFormat", (AccessLogFormat?)AccessLogFormat.Json, Lower<AccessLogFormat>(),
+        "Lines of the access log: one JSON object each, or the combined format with the proxy's fields behind it.");
 
     public static readonly ConfigurationKey<LogLevel?> LoggingLevel = Add("Logging:LogLevel:{category}", (LogLevel?)null,
         new EnumCodec<LogLevel>(word => word), "Least level that is logged; the category Default is for all that have no entry.");

@@ -157,7 +157,8 @@ internal static partial class ConfigurationReader
 
     private static LoggingConfiguration ReadLogging(ConfigurationValues values) => new(
         values.Get(ConfigurationKeys.LoggingFormat)!.Value,
-        values.Get(ConfigurationKeys.LoggingAccessLog) ?? false,
+        values.Get(ConfigurationKeys.LoggingAccessLog),
+        values.Get(ConfigurationKeys.LoggingAccessLogFormat)!.Value,
         values.Names("Logging:LogLevel")
             .Select(category => (category, Level: values.Get(ConfigurationKeys.LoggingLevel, category)))
             .Where(entry => entry.Level is not null)

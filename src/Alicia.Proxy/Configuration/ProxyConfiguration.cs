@@ -232,11 +232,22 @@ internal enum LogFormat
     Json,
 }
 
+/// <summary>How a line of the access log is written.</summary>
+internal enum AccessLogFormat
+{
+    /// <summary>One object a line (the default).</summary>
+    Json,
+
+    /// <summary>The Combined Log Format of web servers, with the proxy's fields behind it.</summary>
+    Combined,
+}
+
 /// <summary>What is logged and how.</summary>
 /// <param name="Format">Default text; changes need a restart.</param>
-/// <param name="AccessLog">One line a request; default off.</param>
+/// <param name="AccessLog">Share of the requests that the access log has a line for, 0–1; default 0, off.</param>
+/// <param name="AccessLogFormat">Default JSON.</param>
 /// <param name="Levels">Least level by category; <c>Default</c> is for categories without an entry.</param>
-internal sealed record LoggingConfiguration(LogFormat Format, bool AccessLog, ImmutableSortedDictionary<string, LogLevel> Levels);
+internal sealed record LoggingConfiguration(LogFormat Format, double AccessLog, AccessLogFormat AccessLogFormat, ImmutableSortedDictionary<string, LogLevel> Levels);
 
 /// <summary>How HTTP/1.1 requests are sent to an instance. Changes need a restart.</summary>
 internal enum Http1Forwarding

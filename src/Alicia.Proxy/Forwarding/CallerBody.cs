@@ -33,6 +33,9 @@ internal sealed class CallerBody(HttpRequest request, ServiceLive live, Exchange
         set => throw new NotSupportedException();
     }
 
+    /// <summary>What is told of the request afterwards; null when nobody will.</summary>
+    public RequestRecord? Record { get; init; }
+
     /// <summary>Says where the body is written to. See <see cref="Connections.OutgoingBody"/>.</summary>
     public void GoesTo(Stream outgoing) => _outgoing = outgoing;
 
@@ -48,6 +51,7 @@ internal sealed class CallerBody(HttpRequest request, ServiceLive live, Exchange
         var read = await reading;
         Volatile.Write(ref _isReading, false);
         live.CountReceived(read);
+        Record?.CountIn(read);
         if (read == 0 && buffer.Length > 0)
             deadline?.Sent();
         else

@@ -8,11 +8,12 @@ namespace Alicia.Proxy.Forwarding;
 /// The proxy listener's pipeline around YARP's routing: refuses targets that could mean two things before anything is matched, and at its end finds the
 /// service and forwards.
 /// </summary>
-internal sealed partial class DataPlane(SnapshotPublisher publisher, RequestForwarder forwarder, LiveTable lives, ILogger<DataPlane> logger)
+internal sealed partial class DataPlane(SnapshotPublisher publisher, RequestForwarder forwarder, LiveTable lives, RequestIds ids, ILogger<DataPlane> logger)
 {
     /// <summary>First middleware. Runs before routing.</summary>
     public async Task GuardAsync(HttpContext context, RequestDelegate next)
     {
+        ids.Assign(context);
         var target = RequestTarget.PathAndQuery(RawTarget(context));
         if (HttpMethods.IsConnect(context.Request.Method) && context.Features.Get<IHttpExtendedConnectFeature>() is not { IsExtendedConnect: true })
         {
@@ -50,7 +51,7 @@ internal sealed partial class DataPlane(SnapshotPublisher publisher, RequestForw
         }
         catch (Exception e) when (!context.RequestAborted.IsCancellationRequested)
         {
-            LogInternal(logger, context.Request.Method, e);
+            LogInternal(logger, context.Request.Method, context.TraceIdentifier, e);
             if (context.Response.HasStarted)
                 context.Abort();
             else
@@ -90,6 +91,6 @@ internal sealed partial class DataPlane(SnapshotPublisher publisher, RequestForw
 
     private static string RawTarget(HttpContext context) => context.Features.Get<IHttpRequestFeature>()!.RawTarget;
 
-    [LoggerMessage(LogLevel.Error, "A {Method} request failed inside the proxy")]
-    private static partial void LogInternal(ILogger logger, string method, Exception error);
+    [LoggerMessage(LogLevel.Error, "A {Method} request failed inside the proxy, request {RequestId}")]
+    private static partial void LogInternal(ILogger logger, string method, string requestId, Exception error);
 }

@@ -64,10 +64,14 @@ internal sealed class Exchange : HttpTransformer
     /// <summary>True when the reading of the response's body was given up while the caller was still there: time was up.</summary>
     public bool WentSilent { get; set; }
 
+    /// <summary>What is told of the request afterwards; null when nobody will.</summary>
+    public RequestRecord? Record { get; init; }
+
     /// <summary>Bytes of the response have moved.</summary>
     public void Progress(int bytes)
     {
         _upstream.Live.CountSent(bytes);
+        Record?.CountOut(bytes);
         _deadline?.Progress();
     }
 
@@ -75,9 +79,15 @@ internal sealed class Exchange : HttpTransformer
     public void Tunnelled(int bytes, bool fromCaller)
     {
         if (fromCaller)
+        {
             _upstream.Live.CountReceived(bytes);
+            Record?.CountIn(bytes);
+        }
         else
+        {
             _upstream.Live.CountSent(bytes);
+            Record?.CountOut(bytes);
+        }
     }
 
     /// <summary>The exchange ended by the caller's doing.</summary>
@@ -119,6 +129,7 @@ internal sealed class Exchange : HttpTransformer
         if (_failed)
             return;
         _failed = true;
+        Record?.CameTo(RequestOutcome.Failure);
         _member.Live.CountFailure();
         _upstream.Live.CountFailure();
     }
@@ -148,9 +159,12 @@ internal sealed class Exchange : HttpTransformer
         var request = httpContext.Request;
         var connection = request.Headers.Connection;
         var mayNominate = HopByHop.MayNominate(connection);
+        var trace = Record?.Propagated;
         foreach (var (name, values) in request.Headers)
         {
-            if (name[0] == ':' || HopByHop.IsFixed(name) || ForwardedFields.IsInFamily(name) || name.Equals("Host", StringComparison.OrdinalIgnoreCase))
+            if (name[0] == ':' || HopByHop.IsFixed(name) || ForwardedFields.IsInFamily(name) || name.Equals("Host", StringComparison.OrdinalIgnoreCase) || RequestIds.IsField(name))
+                continue;
+            if (trace is not null && RequestSpans.IsTraceField(name))
                 continue;
             if (mayNominate && HopByHop.IsNominated(connection, name))
                 continue;
@@ -179,6 +193,13 @@ internal sealed class Exchange : HttpTransformer
         proxyRequest.Headers.Host = host.Length > 0 ? host : _member.Endpoint.HostAndPort;
         ForwardedFields.Set(httpContext, proxyRequest.Headers, _strippedPrefix, _options.Trusted);
         LoopGuard.Mark(request, proxyRequest.Headers);
+        proxyRequest.Headers.TryAddWithoutValidation(RequestIds.Field, httpContext.TraceIdentifier);
+        if (trace is not null)
+        {
+            proxyRequest.Headers.TryAddWithoutValidation("traceparent", trace.Id);
+            if (!string.IsNullOrEmpty(trace.TraceStateString))
+                proxyRequest.Headers.TryAddWithoutValidation("tracestate", trace.TraceStateString);
+        }
 
         if (proxyRequest.Content is not null && request.Body is CallerBody body)
             proxyRequest.Options.Set(OutgoingBody.Begins, body.GoesTo);
@@ -202,6 +223,7 @@ internal sealed class Exchange : HttpTransformer
             _deadline?.Upgraded();
         else
             _deadline?.Answered();
+        Record?.HeadCame((int)proxyResponse.StatusCode, _time.GetTimestamp());
         var seconds = _time.GetElapsedTime(_startedAt).TotalSeconds;
         _member.Live.RecordResponseTime(seconds);
         _upstream.Live.RecordResponseTime(seconds);
@@ -287,6 +309,8 @@ internal sealed class Exchange : HttpTransformer
         var connection = response.Headers.NonValidated.TryGetValues("Connection", out var values) ? ToValues(values) : StringValues.Empty;
         var mayNominate = HopByHop.MayNominate(connection);
         var keepTrailer = HttpProtocol.IsHttp2(context.Request.Protocol);
+        // An instance that has an id of its own for the request tells that one.
+        target[RequestIds.Field] = context.TraceIdentifier;
         foreach (var (name, value) in response.Headers.NonValidated)
         {
             if ((HopByHop.IsFixed(name) && !(keepTrailer && name.Equals("Trailer", StringComparison.OrdinalIgnoreCase)))

@@ -9,7 +9,7 @@ internal static class ForwardingServices
     {
         // YARP passes trace headers on through this unless told otherwise; they go through untouched.
         services.AddSingleton(DistributedContextPropagator.CreatePassThroughPropagator());
-        return services.AddHttpForwarder().AddSingleton<ForwardingOptions>().AddSingleton<OpenTunnels>()
+        return services.AddHttpForwarder().AddSingleton<ForwardingOptions>().AddSingleton<OpenTunnels>().AddSingleton(new RequestIds(Random.Shared))
             .AddSingleton<UpgradeForwarder>().AddSingleton<RequestForwarder>().AddSingleton<DataPlane>();
     }
 

@@ -100,6 +100,9 @@ internal readonly record struct Outcome(FaultSide Side, ProxyError? Error)
     /// <summary>Names the service and the instance that the answer is about.</summary>
     public static string Detail(string service, UpstreamEndpoint endpoint) => $"Instance '{endpoint.InstanceId}' of service '{service}'.";
 
+    /// <summary>What of an exception may be logged: why there was no connection. The HTTP client's words about an answer repeat the answer's fields.</summary>
+    public static Exception? ConnectFailureOf(Exception? exception) => Find<UpstreamConnectException>(exception);
+
     /// <summary>The answer for a failure that the HTTP client reports.</summary>
     public static ProxyError OfException(Exception? exception)
     {

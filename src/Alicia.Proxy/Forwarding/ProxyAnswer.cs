@@ -21,6 +21,8 @@ internal static class ProxyAnswer
         if (response.HasStarted)
             return Task.CompletedTask;
         response.Clear();
+        RequestRecord.Of(context)?.Answered(error);
+        response.Headers[RequestIds.Field] = context.TraceIdentifier;
         response.Headers["Proxy-Status"] = $"alicia; error={error.Type}";
         if (error.RetryAfterSeconds > 0)
             response.Headers.RetryAfter = error.RetryAfterSeconds.ToString(CultureInfo.InvariantCulture);
@@ -40,6 +42,7 @@ internal static class ProxyAnswer
             json.WriteNumber("status", error.Status);
             json.WriteString("detail", detail);
             json.WriteString("error", error.Type);
+            json.WriteString("request_id", context.TraceIdentifier);
             json.WriteEndObject();
         }
 

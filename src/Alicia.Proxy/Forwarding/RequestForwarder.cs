@@ -26,6 +26,8 @@ internal sealed partial class RequestForwarder(
     {
         upstream.Live.CountRequest();
         upstream.Live.Recent.CountRequest();
+        var record = options.Recording ? RequestRecord.Of(context) : null;
+        record?.ServiceFound(upstream);
         if (LoopGuard.HasBeenHere(context.Request))
         {
             upstream.Live.CountRejection(RejectReason.Loop, ProxyError.Loop.Status);
@@ -50,22 +52,26 @@ internal sealed partial class RequestForwarder(
         var released = false;
         try
         {
+            record?.BeginAttempt(context, member.Endpoint, target);
             var slot = member.Endpoint.NextSlot() ?? await resolver.FirstAsync(member.Endpoint, context.RequestAborted);
+            if (record is not null)
+                record.Slot = slot;
             if (resolver.IsDue(member.Endpoint))
                 resolver.Refresh(member.Endpoint);
             if (member.Endpoint.Protocol == UpstreamProtocol.Http1 && UpgradeForwarder.Wants(context))
             {
-                exchange = new Exchange(upstream, state.Settings, member, slot, target, strippedPrefix, options, time, null) { Guard = guard, Permit = permit };
+                exchange = new Exchange(upstream, state.Settings, member, slot, target, strippedPrefix, options, time, null) { Guard = guard, Permit = permit, Record = record };
                 if (await upgrades.ForwardAsync(context, exchange, member.Live, state.Settings) is { } upgraded)
                     await ConcludeAsync(context, upstream, member, exchange, upgraded, null);
+                record?.CameTo(RequestOutcome.Success);
                 return;
             }
 
             using var deadline = ExchangeDeadline.For(state.Settings, time);
             CallerBody? body = null;
             if (context.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody == true)
-                context.Request.Body = body = new CallerBody(context.Request, upstream.Live, deadline);
-            exchange = new Exchange(upstream, state.Settings, member, slot, target, strippedPrefix, options, time, deadline) { Guard = guard, Permit = permit };
+                context.Request.Body = body = new CallerBody(context.Request, upstream.Live, deadline) { Record = record };
+            exchange = new Exchange(upstream, state.Settings, member, slot, target, strippedPrefix, options, time, deadline) { Guard = guard, Permit = permit, Record = record };
             var ending = deadline?.Token ?? CancellationToken.None;
             await using var upgrade = ForwarderUpgrade.For(context, member.Live, tunnels, ending);
             var error = await forwarder.SendAsync(
@@ -86,14 +92,17 @@ internal sealed partial class RequestForwarder(
                     : Outcome.Of(error, exception, context, deadline?.Expired == true || exchange.WentSilent, body?.WasOwed == true);
                 await ConcludeAsync(context, upstream, member, exchange, outcome, exception);
             }
+
+            record?.CameTo(RequestOutcome.Success);
         }
         catch (UpstreamConnectException e)
         {
             // From the look-up of the name, before there is an exchange.
             member.Live.CountFailure();
             upstream.Live.CountFailure();
+            record?.CameTo(RequestOutcome.Failure);
             member.Gate.Failed(AttemptFailure.Connect, 0, permit);
-            LogFailed(logger, upstream.Name, member.Endpoint.InstanceId, e.Failure.ToString(), e);
+            LogFailed(logger, upstream.Name, member.Endpoint.InstanceId, e.Failure.ToString(), context.TraceIdentifier, e);
             // The caller may come back as soon as it has the answer: the slot goes first.
             Release(upstream, member, permit, exchange, RequestOutcome.Failure);
             released = true;
@@ -105,11 +114,13 @@ internal sealed partial class RequestForwarder(
             exchange?.Abandoned();
             Release(upstream, member, permit, exchange, RequestOutcome.Aborted);
             released = true;
+            record?.CameTo(RequestOutcome.Aborted);
         }
         finally
         {
             if (!released)
                 Release(upstream, member, permit, exchange, RequestOutcome.Error);
+            record?.EndAttempt();
         }
     }
 
@@ -137,6 +148,12 @@ internal sealed partial class RequestForwarder(
 
     private async Task ConcludeAsync(HttpContext context, Upstream upstream, PoolMember member, Exchange exchange, Outcome outcome, Exception? exception)
     {
+        exchange.Record?.CameTo(outcome.Side switch
+        {
+            FaultSide.Caller => RequestOutcome.Aborted,
+            FaultSide.Instance => RequestOutcome.Failure,
+            _ => RequestOutcome.Error,
+        });
         switch (outcome.Side)
         {
             case FaultSide.Caller:
@@ -146,10 +163,10 @@ internal sealed partial class RequestForwarder(
                 break;
             case FaultSide.Instance:
                 exchange.Failed(outcome.Error);
-                LogFailed(logger, upstream.Name, member.Endpoint.InstanceId, outcome.Error?.Type ?? "cut", exception);
+                LogFailed(logger, upstream.Name, member.Endpoint.InstanceId, outcome.Error?.Type ?? "cut", context.TraceIdentifier, Outcome.ConnectFailureOf(exception));
                 break;
             case FaultSide.Proxy:
-                LogInternal(logger, upstream.Name, exception);
+                LogInternal(logger, upstream.Name, context.TraceIdentifier, exception);
                 break;
         }
 
@@ -161,9 +178,9 @@ internal sealed partial class RequestForwarder(
             await ProxyAnswer.WriteAsync(context, answer, outcome.Side == FaultSide.Caller ? "The request could not be read." : Outcome.Detail(upstream.Name, member.Endpoint));
     }
 
-    [LoggerMessage(LogLevel.Debug, "A request to instance {Instance} of {Service} failed: {Reason}")]
-    private static partial void LogFailed(ILogger logger, string service, string instance, string reason, Exception? error);
+    [LoggerMessage(LogLevel.Debug, "A request to instance {Instance} of {Service} failed: {Reason}, request {RequestId}")]
+    private static partial void LogFailed(ILogger logger, string service, string instance, string reason, string requestId, Exception? error);
 
-    [LoggerMessage(LogLevel.Error, "A request for {Service} failed inside the proxy")]
-    private static partial void LogInternal(ILogger logger, string service, Exception? exception);
+    [LoggerMessage(LogLevel.Error, "A request for {Service} failed inside the proxy, request {RequestId}")]
+    private static partial void LogInternal(ILogger logger, string service, string requestId, Exception? exception);
 }

@@ -18,10 +18,6 @@ internal static partial class NotYetBuilt
     /// <summary>Logs what has no effect yet.</summary>
     public static void Warn(ProxyConfiguration configuration, ILogger logger)
     {
-        if (configuration.OtlpEndpoint is not null)
-            LogNoEffect(logger, "Otlp:Endpoint", "traces (metrics are sent there)");
-        if (configuration.Logging.AccessLog)
-            LogNoEffect(logger, "Logging:AccessLog", "the access log");
         if (configuration.ForwardingHttp1 == Http1Forwarding.Direct)
             LogNoEffect(logger, "Forwarding:Http1=direct", "the proxy's own forwarder; YARP's is used");
     }

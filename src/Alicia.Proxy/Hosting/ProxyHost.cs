@@ -138,6 +138,7 @@ internal sealed class ProxyHost : IAsyncDisposable
             services.AddManagement();
             services.AddProxyMetrics(listeners.Callers, HealthEndpoints.Version);
             services.AddProxyBus(configuration.Mqtt, listeners);
+            services.AddRequestObservation(HealthEndpoints.Version);
             services.AddHostedService(s => new ConfigurationWatcher(loader, s.GetRequiredService<CurrentConfiguration>(), load.Stamps,
                 s.GetRequiredService<ConfigurationInForce>().ApplyWhenWritableAsync, TimeProvider.System, s.GetRequiredService<ILogger<ConfigurationWatcher>>()));
             // A stop waits as long as StopAsync says, and no longer.
@@ -150,6 +151,7 @@ internal sealed class ProxyHost : IAsyncDisposable
                 // Before the first service is there to be measured.
                 app.ApplicationServices.GetRequiredService<MetricPipeline>().Open();
                 app.MapWhen(Listeners.IsManagement, management => management.UseManagement());
+                app.UseRequestObservation();
                 app.UseDataPlane();
                 // YARP has its first configuration now and the listeners are not open yet: the moment to route by the registry.
                 app.ApplicationServices.GetRequiredService<SnapshotPublisher>().StartAsync().GetAwaiter().GetResult();

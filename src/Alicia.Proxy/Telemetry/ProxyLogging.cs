@@ -2,8 +2,6 @@ using Alicia.Proxy.Configuration;
 using Microsoft.Extensions.Options;
 using Microsoft.Extensions.Primitives;
 using Serilog;
-using Serilog.Formatting.Compact;
-using Serilog.Formatting.Display;
 
 namespace Alicia.Proxy.Telemetry;
 
@@ -19,10 +17,7 @@ internal static class ProxyLogging
             .MinimumLevel.Verbose()
             .Enrich.FromLogContext()
             .WriteTo.Console(
-                configuration.Format == LogFormat.Json
-                    ? new RenderedCompactJsonFormatter()
-                    : new MessageTemplateTextFormatter("{Timestamp:HH:mm:ss.fff} {Level:u3} {SourceContext}: {Message:lj}{NewLine}{Exception}",
-                        System.Globalization.CultureInfo.InvariantCulture),
+                configuration.Format == LogFormat.Json ? new JsonLogFormatter() : new TextLogFormatter(),
                 standardErrorFromLevel: Serilog.Events.LogEventLevel.Verbose)
             .CreateLogger();
         services.AddLogging(logging => logging.AddSerilog(logger, dispose: true));

@@ -120,7 +120,8 @@ public sealed class ProxyAnswerTests(DataPlaneFixture fixture) : IClassFixture<D
         foreach (var seconds in answer.Values("Retry-After"))
             int.Parse(seconds, CultureInfo.InvariantCulture).Should().BePositive();
         var problem = JsonElement.Parse(answer.Body);
-        problem.EnumerateObject().Select(member => member.Name).Should().Equal("type", "title", "status", "detail", "error");
+        problem.EnumerateObject().Select(member => member.Name).Should().Equal("type", "title", "status", "detail", "error", "request_id");
+        answer.Values("X-Request-Id").Should().Equal(problem.GetProperty("request_id").GetString());
         problem.GetProperty("type").GetString().Should().Be("about:blank");
         problem.GetProperty("title").GetString().Should().NotBeEmpty();
         problem.GetProperty("status").GetInt32().Should().Be(expected.Status);

@@ -11,7 +11,7 @@ internal sealed class RoundTripCase
     private static readonly string[] _knownRequestFields =
     [
         "Accept", "Accept-Language", "Authorization", "Cache-Control", "Cookie", "Date", "From", "If-Match", "If-None-Match", "If-Modified-Since", "Origin", "Pragma",
-        "Range", "Referer", "User-Agent", "Warning", "traceparent", "X-Request-Id", "Accept-Charset", "Content-Type", "Content-Encoding", "Content-MD5", "Allow",
+        "Range", "Referer", "User-Agent", "Warning", "traceparent", "X-Correlation-Id", "Accept-Charset", "Content-Type", "Content-Encoding", "Content-MD5", "Allow",
         "Expires", "Last-Modified", "DNT", "Sec-Fetch-Mode", "grpc-timeout", "baggage", "Forwarded", "Priority",
     ];
 
@@ -19,7 +19,7 @@ internal sealed class RoundTripCase
     [
         "Accept-Ranges", "Age", "Cache-Control", "ETag", "Location", "Server", "Set-Cookie", "Vary", "WWW-Authenticate", "Content-Type", "Content-Encoding", "Allow",
         "Content-Language", "Content-Disposition", "Expires", "Last-Modified", "Retry-After", "Strict-Transport-Security", "X-Frame-Options", "Alt-Svc", "Warning",
-        "Content-Range", "Pragma", "Link", "Access-Control-Allow-Origin",
+        "Content-Range", "Pragma", "Link", "Access-Control-Allow-Origin", "X-Request-Id",
     ];
 
     private readonly Random _random;

@@ -14,9 +14,9 @@ public sealed class RoundTripTests(DataPlaneFixture fixture) : IClassFixture<Dat
     private const int Connections = 4;
     private const int CasesEach = 1_300;
 
-    /// <summary>What the proxy adds to requests, and what frames bodies anew.</summary>
+    /// <summary>What the proxy adds to requests, X-Request-Id to answers as well, and what frames bodies anew.</summary>
     private static readonly string[] _ours =
-        ["Host", "Via", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Case", "Content-Length", "Transfer-Encoding"];
+        ["Host", "Via", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Request-Id", "X-Case", "Content-Length", "Transfer-Encoding"];
 
     private readonly ConcurrentDictionary<int, RoundTripCase> _cases = new();
     private int _seen;

@@ -33,7 +33,8 @@ public class ConfigurationReaderTests
         value.Metrics.Should().Be(new MetricsConfiguration(true, null));
         value.MetricsArePublic.Should().BeTrue();
         value.Logging.Format.Should().Be(LogFormat.Text);
-        value.Logging.AccessLog.Should().BeFalse();
+        value.Logging.AccessLog.Should().Be(0);
+        value.Logging.AccessLogFormat.Should().Be(AccessLogFormat.Json);
         value.OtlpEndpoint.Should().BeNull();
         value.ForwardingHttp1.Should().Be(Http1Forwarding.Yarp);
     }
@@ -58,7 +59,7 @@ public class ConfigurationReaderTests
               "Forwarded": { "Trusted": ["10.0.0.1", "192.168.0.0/24", "fd00::1"] },
               "Limits": { "Anything": 1, "Deep": { "er": [1, 2] } }, "RateLimit": { "X": "y" }, "Tls": { "Certificate": "x" },
               "Metrics": { "PerInstance": false, "Public": true },
-              "Logging": { "Format": "json", "AccessLog": "on", "LogLevel": { "Default": "warning", "Microsoft.AspNetCore": "Error" } },
+              "Logging": { "Format": "json", "AccessLog": 0.25, "AccessLogFormat": "Combined", "LogLevel": { "Default": "warning", "Microsoft.AspNetCore": "Error" } },
               "Otlp": { "Endpoint": "http://collector:4317" },
               "Forwarding": { "Http1": "direct" },
               "Defaults": { "Algorithm": "random", "Ttl": "none", "HealthCheck": { "Enabled": false }, "Retry": { "Statuses": [502, 503] } }
@@ -76,7 +77,8 @@ public class ConfigurationReaderTests
         value.MetricsArePublic.Should().BeTrue();
         value.Logging.Levels["default"].Should().Be(LogLevel.Warning);
         value.Logging.Levels["Microsoft.AspNetCore"].Should().Be(LogLevel.Error);
-        value.Logging.AccessLog.Should().BeTrue();
+        value.Logging.AccessLog.Should().Be(0.25);
+        value.Logging.AccessLogFormat.Should().Be(AccessLogFormat.Combined);
         value.Defaults.TryGet(SettingKeys.RetryStatuses, out var statuses).Should().BeTrue();
         statuses.Should().BeEquivalentTo(new[] { 502, 503 });
         value.Defaults.Keys.Should().HaveCount(4);
@@ -155,6 +157,10 @@ public class ConfigurationReaderTests
     [InlineData("Routing:DefaultService", "TTS")]
     [InlineData("Logging:Format", "xml")]
     [InlineData("Logging:AccessLog", "perhaps")]
+    [InlineData("Logging:AccessLog", "1.5")]
+    [InlineData("Logging:AccessLog", "-0.1")]
+    [InlineData("Logging:AccessLog", "NaN")]
+    [InlineData("Logging:AccessLogFormat", "common")]
     [InlineData("Logging:LogLevel:Default", "Loud")]
     [InlineData("Otlp:Endpoint", "collector:4317")]
     [InlineData("Forwarding:Http1", "magic")]

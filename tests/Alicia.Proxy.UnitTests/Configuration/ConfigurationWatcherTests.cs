@@ -96,7 +96,7 @@ public sealed class ConfigurationWatcherTests : IDisposable, ILogger<Configurati
         value.Logging.Format.Should().Be(LogFormat.Text);
         value.ForwardingHttp1.Should().Be(Http1Forwarding.Yarp);
         value.Registry.RemoveAfter.Should().Be(TimeSpan.FromHours(2));
-        value.Logging.AccessLog.Should().BeTrue();
+        value.Logging.AccessLog.Should().Be(1);
         value.Shutdown.Grace.Should().Be(TimeSpan.FromSeconds(3));
         _log.Where(l => l.Level == LogLevel.Warning).Select(l => l.Text.Split(' ')[2]).Should().BeEquivalentTo(
             "Listen:Proxy", "Registry:Store", "Registry:Path", "Mqtt:Host", "Mqtt:Username", "Mqtt:Password", "Mqtt:Addresses:tts", "Mqtt:Tls:Enabled",

@@ -54,7 +54,7 @@ public sealed class ExchangeTests
         var request = await SentAsync();
 
         var sent = request.Headers.NonValidated.ToDictionary(f => f.Key, f => f.Value.ToString());
-        sent.Keys.Should().BeEquivalentTo("Host", "X-Kept", "Authorization", "Accept-Encoding", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Prefix", "Via");
+        sent.Keys.Should().BeEquivalentTo("Host", "X-Kept", "Authorization", "Accept-Encoding", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Prefix", "Via", "X-Request-ID");
         sent["X-Forwarded-For"].Should().Be("127.0.0.1");
         request.Headers.NonValidated["X-Kept"].Should().Equal("a", "b");
     }
