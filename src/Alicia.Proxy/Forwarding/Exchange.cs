@@ -213,7 +213,7 @@ internal sealed class Exchange : HttpTransformer
         if (proxyResponse is null)
             return ValueTask.FromResult(false);
 
-        if (!IsReadable(proxyResponse))
+        if (!ResponseFields.IsReadable(proxyResponse))
             throw new HttpRequestException(HttpRequestError.InvalidResponse, "The instance's answer has a status below 100, a 205 with a body, or an unknown transfer coding.");
         // Over HTTP/2 the success of a CONNECT is the switch of protocols; its content is a stream for both ways.
         var switched = proxyResponse.StatusCode == HttpStatusCode.SwitchingProtocols
@@ -233,7 +233,7 @@ internal sealed class Exchange : HttpTransformer
         // Counted before the caller can see the answer, so that whoever reads the statistics after it finds it counted.
         Judge(proxyResponse);
 
-        CopyResponseFields(httpContext, proxyResponse);
+        ResponseFields.Copy(httpContext, proxyResponse);
         Guard?.Amend(httpContext.Response.Headers);
         if (!switched)
             proxyResponse.Content = new FinishingContent(proxyResponse.Content, this, httpContext.Response);
@@ -249,7 +249,7 @@ internal sealed class Exchange : HttpTransformer
             try
             {
                 foreach (var (name, values) in proxyResponse.TrailingHeaders.NonValidated)
-                    trailers[name] = ToValues(values);
+                    trailers[name] = ResponseFields.ToValues(values);
             }
             catch (InvalidOperationException)
             {
@@ -293,56 +293,6 @@ internal sealed class Exchange : HttpTransformer
     private static bool IsIdempotent(string method) =>
         HttpMethods.IsGet(method) || HttpMethods.IsHead(method) || HttpMethods.IsPut(method) || HttpMethods.IsDelete(method) || HttpMethods.IsOptions(method)
         || HttpMethods.IsTrace(method) || HttpMethods.IsConnect(method);
-
-    /// <summary>
-    /// The HTTP client takes any three digits for a status and undoes <c>chunked</c> only: with another coding left on, the caller would get a body that is not the one
-    /// the fields speak of.
-    /// </summary>
-    private static bool IsReadable(HttpResponseMessage response) =>
-        (int)response.StatusCode >= 100
-        && (response.StatusCode != HttpStatusCode.ResetContent || response.Content.Headers.ContentLength is null or 0)
-        && (!response.Headers.NonValidated.TryGetValues("Transfer-Encoding", out var codings) || HopByHop.IsChunkedAlone(ToValues(codings)));
-
-    private static void CopyResponseFields(HttpContext context, HttpResponseMessage response)
-    {
-        var target = context.Response.Headers;
-        var connection = response.Headers.NonValidated.TryGetValues("Connection", out var values) ? ToValues(values) : StringValues.Empty;
-        var mayNominate = HopByHop.MayNominate(connection);
-        var keepTrailer = HttpProtocol.IsHttp2(context.Request.Protocol);
-        // An instance that has an id of its own for the request tells that one.
-        target[RequestIds.Field] = context.TraceIdentifier;
-        foreach (var (name, value) in response.Headers.NonValidated)
-        {
-            if ((HopByHop.IsFixed(name) && !(keepTrailer && name.Equals("Trailer", StringComparison.OrdinalIgnoreCase)))
-                || (mayNominate && HopByHop.IsNominated(connection, name)))
-            {
-                continue;
-            }
-
-            target[name] = ToValues(value);
-        }
-
-        foreach (var (name, value) in response.Content.Headers.NonValidated)
-        {
-            if (!mayNominate || !HopByHop.IsNominated(connection, name))
-                target[name] = ToValues(value);
-        }
-
-        // As above: with a transfer coding, a length is not the message's; and 204 has neither body nor length, whatever it says.
-        if (response.Headers.TransferEncodingChunked == true || (response.StatusCode == HttpStatusCode.NoContent && target.ContentLength > 0))
-            target.Remove("Content-Length");
-    }
-
-    private static StringValues ToValues(in System.Net.Http.Headers.HeaderStringValues values)
-    {
-        if (values.Count == 1)
-            return values.ToString();
-        var array = new string[values.Count];
-        var i = 0;
-        foreach (var value in values)
-            array[i++] = value;
-        return array;
-    }
 
     private static void Copy(HttpRequestMessage request, string name, StringValues values)
     {

@@ -123,11 +123,10 @@ internal sealed partial class HealthMonitor : IActiveHealthCheckMonitor, IAsyncD
             return Task.CompletedTask;
         if (watch.Instance.Admitted && watch.Gate.Standing == GateStanding.Usable)
             return Task.CompletedTask;
-        // As with doubts, one that says so all the time is not probed without a pause.
-        if (watch.Live.LastProbe is { Passed: false } last && _time.GetUtcNow() - last.At < DoubtPause)
-            return Task.CompletedTask;
         var next = watch.NextAsync();
-        _schedule.ProbeNow(instance.Epoch);
+        // As with doubts, one that says so all the time is not probed without a pause; the next round asks.
+        if (watch.Live.LastProbe is not { Passed: false } last || _time.GetUtcNow() - last.At >= DoubtPause)
+            _schedule.ProbeNow(instance.Epoch);
         return next;
     }
 
@@ -141,7 +140,7 @@ internal sealed partial class HealthMonitor : IActiveHealthCheckMonitor, IAsyncD
     }
 
     /// <summary>
-    /// Looks for instances that have fallen silent under requests, for doubts that no probe has answered yet, and for those that should have been admitted when the store could
+    /// Looks for instances that have fallen silent under requests, for doubts and questions that no probe has answered yet, and for those that should have been admitted when the store could
     /// not be written.
     /// </summary>
     public void LookRound()
@@ -152,6 +151,8 @@ internal sealed partial class HealthMonitor : IActiveHealthCheckMonitor, IAsyncD
             {
                 if (watch.FallsSilent(_time) || watch.IsDoubted)
                     Doubt(epoch);
+                else if (watch.IsAwaited)
+                    _schedule.ProbeNow(epoch);
             }
             else if (!watch.Instance.Admitted && !_registry.StoreFailing)
             {
@@ -245,127 +246,4 @@ internal sealed partial class HealthMonitor : IActiveHealthCheckMonitor, IAsyncD
         if (!watch.Instance.Admitted)
             _ = AdmitAsync(watch);
     }
-
-    /// <summary>One probe and what follows from it.</summary>
-    /// <returns>The time until the next.</returns>
-    private async Task<TimeSpan> ProbeAsync(Watch watch, CancellationToken cancellation)
-    {
-        var settings = watch.Settings;
-        var (waiting, doubted) = watch.Begin();
-        // Null as long as there is no result that counts: a probe that was cancelled has failed nobody.
-        bool? passed = null;
-        var again = false;
-        try
-        {
-            var verdict = watch.Verdict;
-            var result = await _prober.ProbeAsync(watch.Endpoint, settings, cancellation);
-            lock (watch.Judging)
-            {
-                // Switched off in the meantime, perhaps on again: whatever this probe says is of another time.
-                if (watch.Ended || !watch.Settings.Enabled || !ReferenceEquals(verdict, watch.Verdict))
-                    return settings.Interval;
-                Take(watch, settings, result, doubted);
-            }
-
-            passed = result.Passed;
-            again = result.Passed && watch.GoesOn(waiting, settings.Rise);
-            if (result.Passed && !watch.Instance.Admitted)
-                await AdmitAsync(watch);
-            return IsSettled(watch) ? settings.Interval : settings.Fast;
-        }
-        finally
-        {
-            watch.First.TrySetResult();
-            if (again)
-                _schedule.ProbeNow(watch.Instance.Epoch);
-            else if (passed is { } result)
-                waiting.ForEach(waiter => waiter.TrySetResult(result));
-            else
-                waiting.ForEach(waiter => waiter.TrySetCanceled());
-        }
-    }
-
-    private void Take(Watch watch, ProbeSettings settings, ProbeResult result, bool doubted)
-    {
-        var now = _time.GetUtcNow();
-        Counters.Count(result);
-        watch.Live.LastProbe = (now, result.Passed);
-        var before = watch.Verdict.Status;
-        // Refused to a request and to the probe that asked whether that was chance: it was not.
-        var certain = doubted && result.Failure is not (null or ProbeFailure.Status or ProbeFailure.Body or ProbeFailure.NotServing or ProbeFailure.Protocol);
-        var served = watch.Instance.Admitted;
-        var moved = certain ? watch.Verdict.FailAtOnce() : watch.Verdict.Observe(result.Passed, served ? settings.Rise : 1, settings.Fall);
-        if (moved is { } verdict)
-        {
-            watch.UnhealthySince = verdict == HealthStatus.Unhealthy ? _time.GetTimestamp() : null;
-            watch.Gate.Judge(verdict, served);
-            _yarp.Set(watch.Instance, verdict);
-            _events.Publish(EventKind.HealthChanged, watch.Instance.ServiceName, new Happening
-            {
-                InstanceId = watch.Instance.InstanceId,
-                Epoch = watch.Instance.Epoch,
-                Previous = HealthNames.Of(before),
-                Current = HealthNames.Of(verdict),
-                Reason = ProbeNames.Of(result.Failure),
-            });
-            if (verdict == HealthStatus.Unhealthy)
-                LogUnhealthy(_logger, watch.Instance.InstanceId, watch.Instance.ServiceName, ProbeNames.Of(result.Failure), result.Detail);
-            else
-                LogHealthy(_logger, watch.Instance.InstanceId, watch.Instance.ServiceName, result.Elapsed.TotalMilliseconds);
-        }
-
-        if (result.Passed)
-            watch.Gate.ProbePassed(settings.Rise);
-        else
-            watch.Gate.ProbeFailed();
-    }
-
-    /// <summary>
-    /// Settled: in the rotation, or on trial, which is for requests to decide; out by what probes do not see; or unhealthy for so long that haste brings nothing.
-    /// </summary>
-    private bool IsSettled(Watch watch) => watch.Verdict switch
-    {
-        { BetweenStates: true } => false,
-        _ when !watch.Instance.Admitted => false,
-        { Status: HealthStatus.Unhealthy } => UnhealthyFor(watch) > HopefulTime,
-        _ => watch.Gate.Standing != GateStanding.Shut
-            || watch.Gate.Read() is { Suspected: false, Reason: CircuitReason.Operator or CircuitReason.FailureStatuses or CircuitReason.GrpcUnavailable },
-    };
-
-    private async Task AdmitAsync(Watch watch)
-    {
-        var instance = watch.Instance;
-        lock (watch.Judging)
-        {
-            if (watch.Admitting)
-                return;
-            watch.Admitting = true;
-        }
-
-        try
-        {
-            var result = await _registry.SubmitAsync(new AdmitInstance(instance.ServiceName, instance.Epoch), CancellationToken.None);
-            if (result.Rejection is { } rejection)
-                LogNotAdmitted(_logger, instance.InstanceId, instance.ServiceName, rejection.Detail);
-            else
-                await _publisher.AppliedAsync(result.Revision, CancellationToken.None);
-        }
-        catch (Exception e) when (e is System.Threading.Channels.ChannelClosedException or InvalidOperationException)
-        {
-            // The proxy is stopping, or the revision could not be put in force, which the publisher says and mends.
-        }
-        finally
-        {
-            watch.Admitting = false;
-        }
-    }
-
-    [LoggerMessage(LogLevel.Warning, "Instance {Instance} of {Service} is unhealthy ({Reason}: {Detail})")]
-    private static partial void LogUnhealthy(ILogger logger, string instance, string service, string reason, string detail);
-
-    [LoggerMessage(LogLevel.Information, "Instance {Instance} of {Service} is healthy (answered in {Milliseconds:0.0} ms)")]
-    private static partial void LogHealthy(ILogger logger, string instance, string service, double milliseconds);
-
-    [LoggerMessage(LogLevel.Warning, "Instance {Instance} of {Service} passed its probe but could not be admitted: {Reason}")]
-    private static partial void LogNotAdmitted(ILogger logger, string instance, string service, string reason);
 }

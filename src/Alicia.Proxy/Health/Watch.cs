@@ -64,6 +64,16 @@ internal sealed class Watch(Instance instance, ProbeSettings settings, InstanceL
         }
     }
 
+    /// <summary>True while somebody waits for a probe that has not begun.</summary>
+    public bool IsAwaited
+    {
+        get
+        {
+            lock (_lock)
+                return _waiting.Count > 0;
+        }
+    }
+
     /// <summary>Completes with the result of a probe that has not begun yet; cancelled when there will be none. All who wait for the same probe share a task.</summary>
     public Task<bool> NextAsync()
     {

@@ -76,17 +76,36 @@ public sealed class FarewellTests : IAsyncLifetime
     }
 
     [NeedsPackageFact("python3-websockets")]
-    public async Task An_operator_s_drain_ends_none()
+    public async Task An_operator_s_drain_ends_them_at_the_drain_timeout_and_keeps_the_instance()
+    {
+        await using var client = await WatchAsync("talk", 2);
+        using (var patched = await _proxy.Registry.PatchInstanceAsync("talk", "one", new { state = "draining" }))
+            patched.IsSuccessStatusCode.Should().BeTrue();
+
+        (await CodesAsync(client)).Should().Equal(new Dictionary<string, int> { ["1001"] = 2 });
+        (await _proxy.Registry.InstanceAsync("talk", "one")).GetProperty("state").GetString().Should().Be("draining");
+
+        using (var patched = await _proxy.Registry.PatchInstanceAsync("talk", "one", new { state = "active" }))
+            patched.IsSuccessStatusCode.Should().BeTrue();
+        await using var fresh = await WatchAsync("talk", 1);
+        await EchoAsync(fresh);
+    }
+
+    [NeedsPackageFact("python3-websockets")]
+    public async Task Taken_back_in_before_the_drain_timeout_it_keeps_them()
     {
         await RegisterAsync("other", _server.Port);
         await using var kept = await WatchAsync("talk", 1);
         await using var ended = await WatchAsync("other", 1);
-        using (var patched = await _proxy.Registry.PatchInstanceAsync("talk", "one", new { state = "draining" }))
+        foreach (var state in new[] { "draining", "active" })
+        {
+            using var patched = await _proxy.Registry.PatchInstanceAsync("talk", "one", new { state });
             patched.IsSuccessStatusCode.Should().BeTrue();
+        }
 
+        // Begun later, over later: the first one's time would be up by then.
         using (var removal = await _proxy.Registry.DeleteInstanceAsync("other", "one"))
             removal.StatusCode.Should().Be(HttpStatusCode.Accepted);
-
         (await CodesAsync(ended)).Should().Equal(new Dictionary<string, int> { ["1001"] = 1 });
         await EchoAsync(kept);
     }

@@ -90,6 +90,32 @@ public sealed class DeparturesTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_operators_drain_ends_connections_at_the_timeout_unless_it_is_taken_back()
+    {
+        var live = _lives.GetOrAdd(_instance.Epoch);
+        live.TryReserve();
+        var drained = _instance with { OperatorDrain = true };
+
+        _departures.DrainedByOperator(drained);
+        _time.Advance(TimeSpan.FromSeconds(29));
+        _departures.DrainedByOperator(_instance);
+        _time.Advance(TimeSpan.FromMinutes(5));
+        _overdue.Should().BeEmpty();
+
+        _departures.DrainedByOperator(drained);
+        _time.Advance(TimeSpan.FromSeconds(30));
+        _overdue.Should().Equal(_instance.Epoch);
+        (live.IsOverdue, _registry.Snapshot.Services["tts"].Instances.Length).Should().Be((true, 1), "it stays listed");
+
+        _departures.DrainedByOperator(_instance);
+        live.IsOverdue.Should().BeFalse();
+        _departures.DrainedByOperator(drained);
+        await BeginAsync();
+        _time.Advance(TimeSpan.FromSeconds(30));
+        _overdue.Should().Equal([_instance.Epoch, _instance.Epoch], "one that leaves has one deadline");
+    }
+
+    [Fact]
     public async Task At_the_drain_timeout_whoever_keeps_connections_is_told_once()
     {
         var live = _lives.GetOrAdd(_instance.Epoch);
