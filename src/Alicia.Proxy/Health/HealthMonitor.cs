@@ -4,7 +4,6 @@ using Alicia.Proxy.Connections;
 using Alicia.Proxy.Events;
 using Alicia.Proxy.Live;
 using Alicia.Proxy.Registry;
-using Alicia.Proxy.Registry.Changes;
 using Alicia.Proxy.Routing;
 using Yarp.ReverseProxy.Health;
 using Yarp.ReverseProxy.Model;
