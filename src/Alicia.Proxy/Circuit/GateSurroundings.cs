@@ -31,8 +31,8 @@ internal sealed partial class GateSurroundings(EventLog events, ILogger<GateSurr
     /// <summary>Called when an instance's standing has changed, with its service. Set once, before the first instance.</summary>
     public Action<string>? RotationChanged { get; set; }
 
-    /// <summary>Called when a request met an instance that refused or reset. Set once, before the first instance.</summary>
-    public Action<InstanceGate>? ProbeWanted { get; set; }
+    /// <summary>Called when a request met an instance that refused (true) or reset. Set once, before the first instance.</summary>
+    public Action<InstanceGate, bool>? ProbeWanted { get; set; }
 
     /// <summary>Under the gate's lock: a circuit moved.</summary>
     public void Moved(InstanceGate gate, CircuitTransition transition)
@@ -52,7 +52,9 @@ internal sealed partial class GateSurroundings(EventLog events, ILogger<GateSurr
     public void StandingChanged(InstanceGate gate) => RotationChanged?.Invoke(gate.Service);
 
     /// <summary>An attempt cast doubt on the instance.</summary>
-    public void Doubted(InstanceGate gate) => ProbeWanted?.Invoke(gate);
+    /// <param name="gate">The instance.</param>
+    /// <param name="refused">True when it did not even take the connection.</param>
+    public void Doubted(InstanceGate gate, bool refused) => ProbeWanted?.Invoke(gate, refused);
 
     /// <summary>A circuit would have opened but for the limit on ejections.</summary>
     public void OpeningHeld(InstanceGate gate)

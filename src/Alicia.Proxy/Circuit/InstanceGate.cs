@@ -115,7 +115,7 @@ internal sealed class InstanceGate
             _surroundings.OpeningHeld(this);
         Tell(moved);
         if (failure is AttemptFailure.Connect or AttemptFailure.Reset)
-            _surroundings.Doubted(this);
+            _surroundings.Doubted(this, refused: failure == AttemptFailure.Connect);
     }
 
     private (CircuitTransition? Moved, bool Held) Fail_NeedsOpenings(AttemptFailure failure, int permit)
@@ -132,7 +132,7 @@ internal sealed class InstanceGate
     }
 
     /// <summary>An instance did something that only a dying one does, too late to count against the circuit: it broke off an answer.</summary>
-    public void BrokeOff() => _surroundings.Doubted(this);
+    public void BrokeOff() => _surroundings.Doubted(this, refused: false);
 
     /// <summary>Asks for the one trial of a half-open circuit, with a slot. The slot is given back by the caller, the permit through <see cref="EndTrial"/>.</summary>
     public bool TryTrial(out int permit)
@@ -342,6 +342,6 @@ internal sealed class InstanceGate
         _surroundings.Log(this, transition);
         // Whether probes find the same decides how it goes on; the next by the schedule may be half a minute away.
         if (transition is { To: CircuitState.Open, Reason: CircuitReason.Timeouts or CircuitReason.ProtocolErrors })
-            _surroundings.Doubted(this);
+            _surroundings.Doubted(this, refused: false);
     }
 }

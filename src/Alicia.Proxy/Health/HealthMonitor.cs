@@ -42,7 +42,7 @@ internal sealed partial class HealthMonitor : IActiveHealthCheckMonitor, IAsyncD
             (registry, publisher, endpoints, lives, gates, prober, schedule, yarp, events, time, logger);
         Counters = counters;
         publisher.Refreshed = Follow;
-        surroundings.ProbeWanted = gate => Doubt(gate.Live.Epoch);
+        surroundings.ProbeWanted = Met;
     }
 
     public ProbeCounters Counters { get; }
@@ -69,6 +69,21 @@ internal sealed partial class HealthMonitor : IActiveHealthCheckMonitor, IAsyncD
         // An instance that resets requests and passes its probes would else be probed without a pause, until its circuit opens. The doubt stays; the next round asks.
         if (watch.Live.LastProbe is not { Passed: true } last || _time.GetUtcNow() - last.At >= DoubtPause)
             _schedule.ProbeNow(epoch);
+    }
+
+    /// <summary>A request met an instance that seems dead. Where it did not even take the connection and others can serve, nobody else need find out the same way.</summary>
+    private void Met(InstanceGate gate, bool refused)
+    {
+        if (refused && gate.Siblings?.HasOther(gate) == true && _watches.TryGetValue(gate.Live.Epoch, out var watch))
+        {
+            lock (watch.Judging)
+            {
+                if (watch.Settings.Enabled && !watch.Ended && gate.Standing == GateStanding.Usable)
+                    gate.Suspect();
+            }
+        }
+
+        Doubt(gate.Live.Epoch);
     }
 
     /// <summary>Holds new requests back from an instance that is said to be gone, and probes it at once.</summary>

@@ -122,7 +122,9 @@ public sealed partial class StatusPageTests(Browser browser) : IClassFixture<Bro
         await keyboard.PressAsync("Escape");
         await Expect(visit.Button("Drain one of web")).ToBeFocusedAsync();
         await keyboard.PressAsync("Enter");
+        await Expect(visit.Page.Locator("#confirm-no")).ToBeFocusedAsync();
         await keyboard.PressAsync("Tab");
+        await Expect(visit.Page.Locator("#confirm-yes")).ToBeFocusedAsync();
         await keyboard.PressAsync("Enter");
         await Expect(visit.Cell("one", "state")).ToHaveTextAsync("draining");
         await Expect(visit.Button("Activate one of web")).ToBeFocusedAsync();

@@ -25,7 +25,7 @@ public sealed class InstanceGateTests
         _surroundings = new GateSurroundings(_events, NullLogger<GateSurroundings>.Instance)
         {
             RotationChanged = _rearranged.Add,
-            ProbeWanted = gate => _doubted.Add(gate.Live.Epoch),
+            ProbeWanted = (gate, _) => _doubted.Add(gate.Live.Epoch),
         };
         (_gate, _other) = (Gate(1), Gate(2));
         _siblings.Use([_gate, _other], 100);
