@@ -46,7 +46,16 @@ export function confirm(title, text, yes) {
   dialog.returnValue = "";
   dialog.showModal();
   $("confirm-no").focus();
-  return new Promise(resolve => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
+  return new Promise(resolve => {
+    const closed = () => {
+      // The event of an earlier closing may come when the dialog is open again.
+      if (dialog.open)
+        return;
+      dialog.removeEventListener("close", closed);
+      resolve(dialog.returnValue === "yes");
+    };
+    dialog.addEventListener("close", closed);
+  });
 }
 
 $("confirm-no").addEventListener("click", () => $("confirm").close(""));
