@@ -12,8 +12,8 @@ internal enum ConnectFailure
     TlsCertificate,
 }
 
-/// <summary>A connection to an instance could not be opened, and nothing was sent.</summary>
-internal sealed class UpstreamConnectException(ConnectFailure failure, string message, Exception? inner = null) : Exception(message, inner)
+/// <summary>A connection to an instance could not be opened.</summary>
+internal sealed class UpstreamConnectException(ConnectFailure failure, string message, Exception? inner = null) : UnsentException(message, inner)
 {
     public ConnectFailure Failure { get; } = failure;
 }
