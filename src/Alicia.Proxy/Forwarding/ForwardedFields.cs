@@ -14,10 +14,11 @@ internal static class ForwardedFields
     public static bool IsInFamily(string name) => name.Length > Family.Length && name.StartsWith(Family, StringComparison.OrdinalIgnoreCase);
 
     /// <param name="context">The request as it came.</param>
-    /// <param name="outgoing">Fields of the request to the instance.</param>
+    /// <param name="outgoing">Takes the fields of the request to the instance.</param>
     /// <param name="strippedPrefix">Beginning of the path that the instance does not see, or empty.</param>
     /// <param name="trusted">Networks whose fields are kept and added to.</param>
-    public static void Set(HttpContext context, System.Net.Http.Headers.HttpRequestHeaders outgoing, string strippedPrefix, IReadOnlyList<IPNetwork> trusted)
+    public static void Write<TSink>(HttpContext context, ref TSink outgoing, string strippedPrefix, IReadOnlyList<IPNetwork> trusted)
+        where TSink : struct, IFieldSink
     {
         var request = context.Request;
         var remote = context.Connection.RemoteIpAddress;
@@ -26,28 +27,28 @@ internal static class ForwardedFields
         var address = remote?.ToString() ?? "unknown";
         if (trusted.Count == 0 || remote is null || !IsTrusted(remote, trusted))
         {
-            outgoing.TryAddWithoutValidation("X-Forwarded-For", address);
-            outgoing.TryAddWithoutValidation("X-Forwarded-Proto", request.Scheme);
+            outgoing.Add("X-Forwarded-For", address);
+            outgoing.Add("X-Forwarded-Proto", request.Scheme);
             if (request.Headers.Host.Count > 0)
-                outgoing.TryAddWithoutValidation("X-Forwarded-Host", request.Headers.Host.ToString());
+                outgoing.Add("X-Forwarded-Host", request.Headers.Host.ToString());
             if (strippedPrefix.Length > 0)
-                outgoing.TryAddWithoutValidation("X-Forwarded-Prefix", strippedPrefix);
+                outgoing.Add("X-Forwarded-Prefix", strippedPrefix);
             return;
         }
 
         foreach (var field in request.Headers)
         {
             if (IsInFamily(field.Key) && !IsOwn(field.Key))
-                outgoing.TryAddWithoutValidation(field.Key, (IEnumerable<string?>)field.Value);
+                outgoing.Add(field.Key, field.Value);
         }
 
-        outgoing.TryAddWithoutValidation("X-Forwarded-For", Append(request, "X-Forwarded-For", address));
-        outgoing.TryAddWithoutValidation("X-Forwarded-Proto", Kept(request, "X-Forwarded-Proto") ?? request.Scheme);
+        outgoing.Add("X-Forwarded-For", Append(request, "X-Forwarded-For", address));
+        outgoing.Add("X-Forwarded-Proto", Kept(request, "X-Forwarded-Proto") ?? request.Scheme);
         if ((Kept(request, "X-Forwarded-Host") ?? request.Headers.Host.ToString()) is { Length: > 0 } host)
-            outgoing.TryAddWithoutValidation("X-Forwarded-Host", host);
+            outgoing.Add("X-Forwarded-Host", host);
         // Prefixes nest: what the trusted proxy in front stripped comes first.
         if ((Kept(request, "X-Forwarded-Prefix") + strippedPrefix) is { Length: > 0 } prefix)
-            outgoing.TryAddWithoutValidation("X-Forwarded-Prefix", prefix);
+            outgoing.Add("X-Forwarded-Prefix", prefix);
     }
 
     private static bool IsTrusted(IPAddress remote, IReadOnlyList<IPNetwork> trusted)

@@ -1,5 +1,3 @@
-using System.Net.Http.Headers;
-
 namespace Alicia.Proxy.Forwarding;
 
 /// <summary>
@@ -25,7 +23,6 @@ internal static class LoopGuard
         return false;
     }
 
-    /// <summary>Adds this proxy behind the ones that the request came through; their entries have been copied already.</summary>
-    public static void Mark(HttpRequest request, HttpRequestHeaders outgoing) =>
-        outgoing.TryAddWithoutValidation("Via", HttpProtocol.IsHttp2(request.Protocol) ? Http2 : Http1);
+    /// <summary>This proxy's entry, to be added behind those of the ones that the request came through.</summary>
+    public static string MarkOf(HttpRequest request) => HttpProtocol.IsHttp2(request.Protocol) ? Http2 : Http1;
 }
