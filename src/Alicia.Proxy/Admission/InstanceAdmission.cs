@@ -37,22 +37,24 @@ internal static class InstanceAdmission
     /// Reserves a slot by the state in force, and asks again when a change overtakes the request: the instances that it knew may be closed, and others open.
     /// </summary>
     /// <param name="upstream">The service.</param>
+    /// <param name="request">The request, for algorithms and settings that look at it.</param>
     /// <param name="state">The state that decided.</param>
     /// <param name="member">The instance, when admitted.</param>
     /// <param name="permit">When the request is the trial of a half-open circuit: its permit, to be given back. Else 0.</param>
-    public static AdmissionResult TryAdmit(Upstream upstream, out UpstreamState state, out PoolMember member, out int permit)
+    public static AdmissionResult TryAdmit(Upstream upstream, HttpContext? request, out UpstreamState state, out PoolMember member, out int permit)
     {
         for (var overtaken = 0; ; overtaken++)
         {
             state = upstream.State;
-            var result = TryAdmit(state, out member, out permit);
+            var result = TryAdmit(state, request, out member, out permit);
             if (result == AdmissionResult.Admitted || ReferenceEquals(state, upstream.State) || overtaken == MaxOvertakings)
                 return result;
         }
     }
 
-    public static AdmissionResult TryAdmit(UpstreamState upstream, out PoolMember member, out int permit)
+    public static AdmissionResult TryAdmit(UpstreamState upstream, HttpContext? request, out PoolMember member, out int permit)
     {
+        var key = upstream.KeyOf(request);
         foreach (var tier in upstream.Tiers)
         {
             foreach (var trial in tier.Trials)
@@ -63,7 +65,7 @@ internal static class InstanceAdmission
             }
 
             permit = 0;
-            var result = TryTier(tier.Pool, upstream.Policy, out member);
+            var result = TryTier(tier.Pool, upstream.Policy, key, out member);
             // Full is not gone: backups stand in for instances that cannot be used, not for those that are busy.
             if (result != AdmissionResult.NoInstance)
                 return result;
@@ -73,7 +75,7 @@ internal static class InstanceAdmission
         return AdmissionResult.NoInstance;
     }
 
-    private static AdmissionResult TryTier(Pool pool, BalancingPolicy policy, out PoolMember member)
+    private static AdmissionResult TryTier(Pool pool, BalancingPolicy policy, ulong key, out PoolMember member)
     {
         var members = pool.Members;
         member = null!;
@@ -81,7 +83,7 @@ internal static class InstanceAdmission
             return AdmissionResult.NoInstance;
         for (var pick = Math.Min(PicksByPolicy, members.Length); pick > 0; pick--)
         {
-            member = members[policy.Pick(pool)];
+            member = members[policy.Pick(pool, key)];
             if (member.Live.TryReserve())
                 return AdmissionResult.Admitted;
         }
@@ -125,11 +127,15 @@ internal static class InstanceAdmission
     }
 
     /// <summary>Who would get a request now, without reserving: for callers that connect themselves. Their turns are apart from the requests' own.</summary>
-    public static AdmissionResult Preview(UpstreamState upstream, out PoolMember member)
+    /// <param name="upstream">The service.</param>
+    /// <param name="request">The question, whose own fields and address stand for those of a request.</param>
+    /// <param name="member">The instance, when there is one.</param>
+    public static AdmissionResult Preview(UpstreamState upstream, HttpContext? request, out PoolMember member)
     {
+        var key = upstream.KeyOf(request);
         foreach (var tier in upstream.Tiers)
         {
-            var result = Preview(tier.PickedByCallers, upstream.Policy, out member);
+            var result = Preview(tier.PickedByCallers, upstream.Policy, key, out member);
             if (result != AdmissionResult.NoInstance)
                 return result;
         }
@@ -138,7 +144,7 @@ internal static class InstanceAdmission
         return AdmissionResult.NoInstance;
     }
 
-    private static AdmissionResult Preview(Pool pool, BalancingPolicy policy, out PoolMember member)
+    private static AdmissionResult Preview(Pool pool, BalancingPolicy policy, ulong key, out PoolMember member)
     {
         var members = pool.Members;
         member = null!;
@@ -146,7 +152,7 @@ internal static class InstanceAdmission
             return AdmissionResult.NoInstance;
         for (var pick = Math.Min(PicksByPolicy, members.Length); pick > 0; pick--)
         {
-            member = members[policy.Pick(pool)];
+            member = members[policy.Pick(pool, key)];
             if (member.Live.InFlight < member.Live.Slots)
                 return AdmissionResult.Admitted;
         }

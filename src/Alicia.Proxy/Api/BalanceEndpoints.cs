@@ -44,7 +44,7 @@ internal static class BalanceEndpoints
         if (!access.Publisher.Table.TryGet(service, out var upstream))
             return Problems.Of(Rejection.UnknownService(service));
         var state = upstream.State;
-        return InstanceAdmission.Preview(state, out var member) switch
+        return InstanceAdmission.Preview(state, context, out var member) switch
         {
             AdmissionResult.Admitted => Results.Json(PickDocument.Of(service, member, state.Settings.Get(SettingKeys.Algorithm)), Wire.Json),
             AdmissionResult.NoInstance => Problems.Of(503, $"Service '{service}' has no instance that takes requests.", retryAfter: state.RetryAfterSeconds()),

@@ -25,7 +25,8 @@ internal abstract class BalancingPolicy : ILoadBalancingPolicy
 
     /// <summary>Index of the picked member. Called concurrently; must not allocate or block.</summary>
     /// <param name="pool">Never empty.</param>
-    public abstract int Pick(Pool pool);
+    /// <param name="key">What the request is told from others by, as <see cref="UpstreamState.KeyOf"/> has it; 0 for a request without.</param>
+    public abstract int Pick(Pool pool, ulong key);
 
     /// <inheritdoc/>
     DestinationState? ILoadBalancingPolicy.PickDestination(HttpContext context, ClusterState cluster, IReadOnlyList<DestinationState> availableDestinations)
@@ -34,7 +35,7 @@ internal abstract class BalancingPolicy : ILoadBalancingPolicy
             return null;
         // A list that somebody else narrowed carries no state; a pool made of it takes its order from the instances, so a rotation still goes on.
         var pool = availableDestinations as Pool ?? Narrowed(context.RequestServices.GetRequiredService<LiveTable>(), availableDestinations);
-        return pool[Pick(pool)];
+        return pool[Pick(pool, 0)];
     }
 
     private static Pool Narrowed(LiveTable lives, IReadOnlyList<DestinationState> destinations) =>

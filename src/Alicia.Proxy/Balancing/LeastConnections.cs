@@ -12,7 +12,7 @@ internal sealed class LeastConnections : BalancingPolicy
 {
     public override string Name => "least_connections";
 
-    public override int Pick(Pool pool)
+    public override int Pick(Pool pool, ulong key)
     {
         var lives = pool.Lives;
         var weights = pool.Weights;

@@ -11,7 +11,7 @@ internal sealed class RoundRobin : BalancingPolicy
 {
     public override string Name => "round_robin";
 
-    public override int Pick(Pool pool)
+    public override int Pick(Pool pool, ulong key)
     {
         var turn = pool.NextTurn();
         var index = (int)((ulong)turn % (uint)pool.Count);

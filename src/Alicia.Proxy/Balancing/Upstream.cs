@@ -61,6 +61,10 @@ internal sealed record UpstreamState(Tier[] Tiers, PoolMember[] Rotation, Balanc
     /// <summary>How YARP sends a request to an instance of this protocol: the version exactly, never a lower one on the quiet.</summary>
     public ForwarderRequestConfig ConfigFor(UpstreamProtocol protocol) => protocol == UpstreamProtocol.Http1 ? _http1 : _http2;
 
+    /// <summary>What the algorithm tells this request from others by: the same for requests that shall meet the same instance, and 0 where it does not matter.</summary>
+    /// <param name="request">The request, or null for a pick without one.</param>
+    public ulong KeyOf(HttpContext? request) => 0;
+
     /// <summary>Seconds until an instance may be tried again, as far as is known: 1 or more.</summary>
     public int RetryAfterSeconds()
     {

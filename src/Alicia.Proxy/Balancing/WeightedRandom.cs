@@ -10,7 +10,7 @@ internal sealed class WeightedRandom(Random random) : BalancingPolicy
 
     public override void Prepare(Pool pool) => _ = pool.CumulativeWeights;
 
-    public override int Pick(Pool pool)
+    public override int Pick(Pool pool, ulong key)
     {
         var sums = pool.CumulativeWeights;
         var draw = random.Next(sums[^1]);

@@ -17,7 +17,7 @@ internal sealed class WeightedRoundRobin : BalancingPolicy
             _ = pool.Schedule;
     }
 
-    public override int Pick(Pool pool)
+    public override int Pick(Pool pool, ulong key)
     {
         var turn = pool.NextTurn();
         var index = pool.Schedule.At(turn);

@@ -35,7 +35,7 @@ internal sealed partial class RequestForwarder(
             return;
         }
 
-        var admission = InstanceAdmission.TryAdmit(upstream, out var state, out var member, out var permit);
+        var admission = InstanceAdmission.TryAdmit(upstream, context, out var state, out var member, out var permit);
         if (admission != AdmissionResult.Admitted)
         {
             upstream.Live.CountRejection(admission == AdmissionResult.NoInstance ? RejectReason.NoInstance : RejectReason.AllFull, StatusCodes.Status503ServiceUnavailable);

@@ -24,12 +24,12 @@ public class PickBenchmarks
     public void SetUp() => _upstream = Upstreams.State(Policy, Instances);
 
     [Benchmark]
-    public int Pick() => _upstream.Policy.Pick(_upstream.Tiers[0].Pool);
+    public int Pick() => _upstream.Policy.Pick(_upstream.Tiers[0].Pool, 0);
 
     [Benchmark]
     public int AdmitAndRelease()
     {
-        var result = InstanceAdmission.TryAdmit(_upstream, out var member, out _);
+        var result = InstanceAdmission.TryAdmit(_upstream, null, out var member, out _);
         member.Live.Release();
         return (int)result;
     }
@@ -59,7 +59,7 @@ public class FullPoolBenchmarks
     }
 
     [Benchmark]
-    public int RefuseWhenFull() => (int)InstanceAdmission.TryAdmit(_upstream, out _, out _);
+    public int RefuseWhenFull() => (int)InstanceAdmission.TryAdmit(_upstream, null, out _, out _);
 }
 
 /// <summary>Services as the publisher would build them.</summary>

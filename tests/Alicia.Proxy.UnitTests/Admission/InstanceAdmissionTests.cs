@@ -23,7 +23,7 @@ public sealed class InstanceAdmissionTests
         {
             for (var i = 0; i < 4000; i++)
             {
-                if (InstanceAdmission.TryAdmit(state, out var member, out _) != AdmissionResult.Admitted)
+                if (InstanceAdmission.TryAdmit(state, null, out var member, out _) != AdmissionResult.Admitted)
                 {
                     Interlocked.Increment(ref full);
                     continue;
@@ -52,9 +52,9 @@ public sealed class InstanceAdmissionTests
         var slots = members.Sum(m => m.Live.MaxConnections);
         var state = State(policy, members);
         for (var i = 0; i < slots; i++)
-            InstanceAdmission.TryAdmit(state, out _, out _).Should().Be(AdmissionResult.Admitted, "{0} of {1} slots are taken", i, slots);
+            InstanceAdmission.TryAdmit(state, null, out _, out _).Should().Be(AdmissionResult.Admitted, "{0} of {1} slots are taken", i, slots);
 
-        InstanceAdmission.TryAdmit(state, out _, out _).Should().Be(AdmissionResult.AllFull);
+        InstanceAdmission.TryAdmit(state, null, out _, out _).Should().Be(AdmissionResult.AllFull);
         members.Should().OnlyContain(m => m.Live.InFlight == m.Live.MaxConnections);
     }
 
@@ -69,7 +69,7 @@ public sealed class InstanceAdmissionTests
         var state = State(policy, members);
         for (var i = 0; i < 20; i++)
         {
-            InstanceAdmission.TryAdmit(state, out var picked, out _).Should().Be(AdmissionResult.Admitted);
+            InstanceAdmission.TryAdmit(state, null, out var picked, out _).Should().Be(AdmissionResult.Admitted);
             picked.Live.Epoch.Should().Be(7);
             picked.Live.Release();
         }
@@ -79,17 +79,17 @@ public sealed class InstanceAdmissionTests
     public void A_service_with_one_instance_has_its_cap_kept_too()
     {
         var state = State("round_robin", Member(1, cap: 2));
-        InstanceAdmission.TryAdmit(state, out _, out _).Should().Be(AdmissionResult.Admitted);
-        InstanceAdmission.TryAdmit(state, out var member, out _).Should().Be(AdmissionResult.Admitted);
-        InstanceAdmission.TryAdmit(state, out _, out _).Should().Be(AdmissionResult.AllFull);
+        InstanceAdmission.TryAdmit(state, null, out _, out _).Should().Be(AdmissionResult.Admitted);
+        InstanceAdmission.TryAdmit(state, null, out var member, out _).Should().Be(AdmissionResult.Admitted);
+        InstanceAdmission.TryAdmit(state, null, out _, out _).Should().Be(AdmissionResult.AllFull);
 
         member.Live.Release();
-        InstanceAdmission.TryAdmit(state, out _, out _).Should().Be(AdmissionResult.Admitted);
+        InstanceAdmission.TryAdmit(state, null, out _, out _).Should().Be(AdmissionResult.Admitted);
     }
 
     [Fact]
     public void Without_an_instance_that_is_what_is_said() =>
-        InstanceAdmission.TryAdmit(UpstreamState.Initial, out _, out _).Should().Be(AdmissionResult.NoInstance);
+        InstanceAdmission.TryAdmit(UpstreamState.Initial, null, out _, out _).Should().Be(AdmissionResult.NoInstance);
 
     [Fact]
     public void A_cap_lowered_under_requests_in_flight_admits_again_only_below_the_new_one()
@@ -97,18 +97,18 @@ public sealed class InstanceAdmissionTests
         var member = Member(1, cap: 5);
         var state = State("least_connections", member);
         for (var i = 0; i < 5; i++)
-            InstanceAdmission.TryAdmit(state, out _, out _).Should().Be(AdmissionResult.Admitted);
+            InstanceAdmission.TryAdmit(state, null, out _, out _).Should().Be(AdmissionResult.Admitted);
 
         member.Live.MaxConnections = 2;
         for (var left = 4; left >= 2; left--)
         {
             member.Live.Release();
             member.Live.InFlight.Should().Be(left);
-            InstanceAdmission.TryAdmit(state, out _, out _).Should().Be(AdmissionResult.AllFull);
+            InstanceAdmission.TryAdmit(state, null, out _, out _).Should().Be(AdmissionResult.AllFull);
         }
 
         member.Live.Release();
-        InstanceAdmission.TryAdmit(state, out _, out _).Should().Be(AdmissionResult.Admitted);
+        InstanceAdmission.TryAdmit(state, null, out _, out _).Should().Be(AdmissionResult.Admitted);
         member.Live.InFlight.Should().Be(2);
     }
 
@@ -119,10 +119,10 @@ public sealed class InstanceAdmissionTests
         PoolMember[] members = [Member(1, cap: 10), Member(2, cap: 0), Member(3, cap: 10)];
         var state = State(policy, members);
         for (var i = 0; i < 20; i++)
-            InstanceAdmission.TryAdmit(state, out _, out _).Should().Be(AdmissionResult.Admitted);
+            InstanceAdmission.TryAdmit(state, null, out _, out _).Should().Be(AdmissionResult.Admitted);
 
         members[1].Live.InFlight.Should().Be(0);
-        InstanceAdmission.TryAdmit(state, out _, out _).Should().Be(AdmissionResult.AllFull);
+        InstanceAdmission.TryAdmit(state, null, out _, out _).Should().Be(AdmissionResult.AllFull);
     }
 
     [Theory]
@@ -134,14 +134,14 @@ public sealed class InstanceAdmissionTests
         var state = State("round_robin", [.. Enumerable.Range(1, slots).Select(i => Member(i, cap: 1))]);
         // All but one slot per caller are taken for good, so that free ones have to be looked for.
         for (var i = 0; i < slots - callers; i++)
-            InstanceAdmission.TryAdmit(state, out _, out _).Should().Be(AdmissionResult.Admitted);
+            InstanceAdmission.TryAdmit(state, null, out _, out _).Should().Be(AdmissionResult.Admitted);
         var refused = 0;
 
         Parallel.For(0, callers, new ParallelOptions { MaxDegreeOfParallelism = callers }, _ =>
         {
             for (var i = 0; i < 100_000; i++)
             {
-                if (InstanceAdmission.TryAdmit(state, out var member, out _) == AdmissionResult.Admitted)
+                if (InstanceAdmission.TryAdmit(state, null, out var member, out _) == AdmissionResult.Admitted)
                     member.Live.Release();
                 else
                     Interlocked.Increment(ref refused);
@@ -164,7 +164,7 @@ public sealed class InstanceAdmissionTests
             closed.Live.MaxConnections = 0;
         }), ServiceSettings.BuiltIn);
 
-        InstanceAdmission.TryAdmit(upstream, out var state, out var member, out _).Should().Be(AdmissionResult.Admitted);
+        InstanceAdmission.TryAdmit(upstream, null, out var state, out var member, out _).Should().Be(AdmissionResult.Admitted);
 
         state.Should().BeSameAs(fresh);
         member.Should().BeSameAs(fresh.Rotation[0]);
@@ -174,7 +174,7 @@ public sealed class InstanceAdmissionTests
     {
         public override string Name => "overtaken";
 
-        public override int Pick(Pool pool)
+        public override int Pick(Pool pool, ulong key)
         {
             change();
             return 0;

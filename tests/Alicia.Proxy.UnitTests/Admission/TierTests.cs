@@ -15,10 +15,10 @@ public sealed class TierTests
         var (first, backup) = (Member(1, cap: 1), Member(2));
         var state = State(new Tier(new Pool([first]), []), new Tier(new Pool([backup]), []));
 
-        InstanceAdmission.TryAdmit(state, out var member, out _).Should().Be(AdmissionResult.Admitted);
+        InstanceAdmission.TryAdmit(state, null, out var member, out _).Should().Be(AdmissionResult.Admitted);
         member.Should().BeSameAs(first);
-        InstanceAdmission.TryAdmit(state, out _, out _).Should().Be(AdmissionResult.AllFull);
-        InstanceAdmission.Preview(state, out _).Should().Be(AdmissionResult.AllFull);
+        InstanceAdmission.TryAdmit(state, null, out _, out _).Should().Be(AdmissionResult.AllFull);
+        InstanceAdmission.Preview(state, null, out _).Should().Be(AdmissionResult.AllFull);
     }
 
     [Fact]
@@ -29,13 +29,13 @@ public sealed class TierTests
         // The rotation has not been rebuilt yet: the slots alone say so.
         first.Gate.OpenByHand();
 
-        InstanceAdmission.TryAdmit(state, out var member, out var permit).Should().Be(AdmissionResult.Admitted);
+        InstanceAdmission.TryAdmit(state, null, out var member, out var permit).Should().Be(AdmissionResult.Admitted);
         (member, permit).Should().Be((backup, 0));
-        InstanceAdmission.Preview(state, out member).Should().Be(AdmissionResult.Admitted);
+        InstanceAdmission.Preview(state, null, out member).Should().Be(AdmissionResult.Admitted);
         member.Should().BeSameAs(backup);
 
         first.Gate.CloseByHand();
-        InstanceAdmission.TryAdmit(state, out member, out _);
+        InstanceAdmission.TryAdmit(state, null, out member, out _);
         member.Should().BeSameAs(first);
     }
 
@@ -45,12 +45,12 @@ public sealed class TierTests
         var (onTrial, usable) = (HalfOpen(1), Member(2));
         var state = State(new Tier(new Pool([usable]), [onTrial]));
 
-        InstanceAdmission.TryAdmit(state, out var member, out var permit).Should().Be(AdmissionResult.Admitted);
+        InstanceAdmission.TryAdmit(state, null, out var member, out var permit).Should().Be(AdmissionResult.Admitted);
         member.Should().BeSameAs(onTrial);
         permit.Should().NotBe(0);
         for (var i = 0; i < 10; i++)
         {
-            InstanceAdmission.TryAdmit(state, out member, out permit).Should().Be(AdmissionResult.Admitted);
+            InstanceAdmission.TryAdmit(state, null, out member, out permit).Should().Be(AdmissionResult.Admitted);
             (member, permit).Should().Be((usable, 0));
         }
     }
@@ -59,10 +59,10 @@ public sealed class TierTests
     public void With_nothing_but_a_trial_that_runs_there_is_no_instance()
     {
         var state = State(new Tier(Pool.Empty, [HalfOpen(1)]));
-        InstanceAdmission.TryAdmit(state, out _, out _).Should().Be(AdmissionResult.Admitted);
-        InstanceAdmission.TryAdmit(state, out _, out var permit).Should().Be(AdmissionResult.NoInstance);
+        InstanceAdmission.TryAdmit(state, null, out _, out _).Should().Be(AdmissionResult.Admitted);
+        InstanceAdmission.TryAdmit(state, null, out _, out var permit).Should().Be(AdmissionResult.NoInstance);
         permit.Should().Be(0);
-        InstanceAdmission.Preview(state, out _).Should().Be(AdmissionResult.NoInstance, "who connects by himself makes no trial");
+        InstanceAdmission.Preview(state, null, out _).Should().Be(AdmissionResult.NoInstance, "who connects by himself makes no trial");
     }
 
     private static PoolMember HalfOpen(long epoch)

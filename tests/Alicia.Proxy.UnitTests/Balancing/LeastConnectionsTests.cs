@@ -37,7 +37,7 @@ public sealed class LeastConnectionsTests
         var members = Members(1, 2, 5);
         var pool = new Pool(members);
         for (var i = 0; i < 800; i++)
-            pool.Lives[_policy.Pick(pool)].TryReserve().Should().BeTrue();
+            pool.Lives[_policy.Pick(pool, 0)].TryReserve().Should().BeTrue();
 
         members.Select(m => m.Live.InFlight).Should().Equal(100, 200, 500);
     }
@@ -51,7 +51,7 @@ public sealed class LeastConnectionsTests
         var counts = new int[count];
         for (var pick = 0; pick < 50 * count; pick++)
         {
-            counts[_policy.Pick(pool)]++;
+            counts[_policy.Pick(pool, 0)]++;
             (counts.Max() - counts.Min()).Should().BeLessThanOrEqualTo(1);
         }
     }

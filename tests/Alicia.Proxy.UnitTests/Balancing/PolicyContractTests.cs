@@ -109,10 +109,10 @@ public sealed class PolicyContractTests
     {
         var sum = 0;
         for (var i = 0; i < 10_000; i++)
-            sum += policy.Pick(pool);
+            sum += policy.Pick(pool, 0);
         var before = GC.GetAllocatedBytesForCurrentThread();
         for (var i = 0; i < 10_000; i++)
-            sum += policy.Pick(pool);
+            sum += policy.Pick(pool, 0);
         (GC.GetAllocatedBytesForCurrentThread() - before).Should().Be(0);
         sum.Should().BeGreaterThan(0);
     }

@@ -21,7 +21,7 @@ internal static class Pools
     public static PoolMember[] Equal(int count) => Members([.. Enumerable.Repeat(1, count)]);
 
     /// <summary>The epoch that the policy picks from a pool.</summary>
-    public static long PickEpoch(this BalancingPolicy policy, Pool pool) => pool.Lives[policy.Pick(pool)].Epoch;
+    public static long PickEpoch(this BalancingPolicy policy, Pool pool) => pool.Lives[policy.Pick(pool, 0)].Epoch;
 
     /// <summary>Picks by epoch.</summary>
     public static Dictionary<long, int> Count(IEnumerable<long> picks) => picks.GroupBy(e => e).ToDictionary(g => g.Key, g => g.Count());

@@ -19,7 +19,7 @@ public sealed class RoundRobinTests
         var counts = new int[members];
         for (var pick = 0; pick < 1000; pick++)
         {
-            counts[_policy.Pick(pool)]++;
+            counts[_policy.Pick(pool, 0)]++;
             (counts.Max() - counts.Min()).Should().BeLessThanOrEqualTo(1, "after {0} picks", pick + 1);
         }
     }
@@ -34,7 +34,7 @@ public sealed class RoundRobinTests
         Together(threads, _ =>
         {
             for (var i = 0; i < picksEach; i++)
-                Interlocked.Increment(ref counts[_policy.Pick(pool)]);
+                Interlocked.Increment(ref counts[_policy.Pick(pool, 0)]);
         });
 
         counts.Sum().Should().Be(threads * picksEach);
@@ -128,7 +128,7 @@ public sealed class RoundRobinTests
         var members = Equal(4);
         var pool = new Pool(members);
         for (var i = 0; i < 6; i++)
-            _policy.Pick(pool);
+            _policy.Pick(pool, 0);
 
         var grown = new Pool([.. members, Member(99)]);
         var picks = Enumerable.Range(0, 5).Select(_ => _policy.PickEpoch(grown)).ToList();
@@ -143,7 +143,7 @@ public sealed class RoundRobinTests
     {
         var old = new Pool(Equal(3));
         for (var i = 0; i < 100; i++)
-            _policy.Pick(old);
+            _policy.Pick(old, 0);
 
         var replaced = new Pool([Member(11), Member(12), Member(13)]);
         Count(Enumerable.Range(0, 9).Select(_ => _policy.PickEpoch(replaced))).Values.Should().Equal(3, 3, 3);

@@ -20,7 +20,7 @@ public sealed class WeightedRandomTests
         var policy = new WeightedRandom(new Random(Seed));
         var counts = new int[weights.Length];
         for (var i = 0; i < Picks; i++)
-            counts[policy.Pick(pool)]++;
+            counts[policy.Pick(pool, 0)]++;
 
         var total = weights.Sum();
         var chiSquare = counts.Zip(weights, (count, weight) => Square(count - ((double)Picks * weight / total)) / ((double)Picks * weight / total)).Sum();
@@ -32,7 +32,7 @@ public sealed class WeightedRandomTests
     {
         var pool = new Pool(Equal(2));
         var policy = new WeightedRandom(new Random(Seed));
-        var first = Enumerable.Range(0, Picks).Count(_ => policy.Pick(pool) == 0);
+        var first = Enumerable.Range(0, Picks).Count(_ => policy.Pick(pool, 0) == 0);
 
         var expected = Picks * 11 / 20.0;
         (Square(first - expected) / expected).Should().BeGreaterThan(10.828, "the odds are 1:1 and not 11:9");

@@ -63,7 +63,7 @@ public sealed class WeightedScheduleTests
         Together(4, _ =>
         {
             for (var i = 0; i < 10_000; i++)
-                Interlocked.Increment(ref counts[policy.Pick(pool)]);
+                Interlocked.Increment(ref counts[policy.Pick(pool, 0)]);
         });
 
         Assert(counts, [.. pool.Weights], 40_000);
@@ -79,7 +79,7 @@ public sealed class WeightedScheduleTests
         Together(8, _ =>
         {
             for (var i = 0; i < 10_001; i++)
-                Interlocked.Increment(ref counts[policy.Pick(pool)]);
+                Interlocked.Increment(ref counts[policy.Pick(pool, 0)]);
         });
 
         Assert(counts, [.. pool.Weights], 80_008);
