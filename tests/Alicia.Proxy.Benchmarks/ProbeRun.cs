@@ -39,7 +39,7 @@ internal sealed class ProbeRun
         _seconds = options.Number("seconds", 30, 0, 3600);
         _prober = new Prober(
             new UpstreamConnector(new EndpointTable(), registry, TimeProvider.System),
-            new NameResolver(TimeProvider.System, NullLogger<NameResolver>.Instance),
+            new NameResolver(registry, TimeProvider.System, NullLogger<NameResolver>.Instance),
             TimeProvider.System);
     }
 

@@ -1,4 +1,5 @@
 using Alicia.Proxy.Configuration;
+using Alicia.Proxy.Connections;
 using Alicia.Proxy.Registry;
 using Alicia.Proxy.Registry.Changes;
 using Alicia.Proxy.Registry.Validation;
@@ -39,7 +40,7 @@ internal static class InstanceEndpoints
             .Produces<RemovalDocument>(200).Produces<RemovalDocument>(202).Refuses(400, 404, 409, 503);
     }
 
-    private static async Task<IResult> RegisterAsync(string service, HttpContext context, RegistryAccess access)
+    private static async Task<IResult> RegisterAsync(string service, HttpContext context, RegistryAccess access, AddressScreen screen)
     {
         var (body, problem) = await WireBody.ReadAsync(context);
         if (body is null)
@@ -52,6 +53,13 @@ internal static class InstanceEndpoints
                 body.Faults.Add("service_name", "must be " + Names.ServiceRule);
             // What could be read is held against the rules too, so that one reply names everything.
             InstanceRules.Validate(request, access.Registry.Snapshot.Rules, body.Faults);
+            return Problems.Invalid(body.Faults);
+        }
+
+        if (NewAddress(access.Registry.Snapshot, service, request) is { } address
+            && await screen.FaultAsync(address.Host, address.Port, context.RequestAborted) is { } fault)
+        {
+            body.Faults.Add("host", fault);
             return Problems.Invalid(body.Faults);
         }
 
@@ -75,6 +83,13 @@ internal static class InstanceEndpoints
         context.Response.Headers.Location = $"/services/{service}/{Uri.EscapeDataString(registered.Instance.InstanceId)}";
         return Results.Json(document, Wire.Json, statusCode: StatusCodes.Status201Created);
     }
+
+    /// <summary>Host and port of a registration that passes the rules and does not just repeat what is there; null otherwise.</summary>
+    private static (string Host, int Port)? NewAddress(RegistrySnapshot snapshot, string service, RegistrationRequest request) =>
+        InstanceRules.Validate(request, snapshot.Rules, new FaultList()) is not { } valid
+            || (snapshot.TryGet(service, out var known) && known.Find(valid.InstanceId) is { Leaving: false } there && there.Host == valid.Host && there.Port == valid.Port)
+            ? null
+            : (valid.Host, valid.Port);
 
     /// <summary>The same instance as it is now; as it was, when it has left in the meantime.</summary>
     private static Registered Now(RegistryAccess access, Registered registered)

@@ -1,4 +1,5 @@
 using Alicia.Proxy.Configuration;
+using Alicia.Proxy.Connections;
 using Alicia.Proxy.Events;
 using Alicia.Proxy.Health;
 using Alicia.Proxy.Live;
@@ -40,7 +41,7 @@ internal static class BusServices
             (sender, payload) => s.GetRequiredService<OutgoingQueue>().Add(s.GetRequiredService<Announcements>().Result(sender, payload))));
         services.AddSingleton(s => new InboundHandling(
             s.GetRequiredService<Topics>(), configuration, s.GetRequiredService<ServiceRegistry>(), s.GetRequiredService<LiveTable>(),
-            s.GetRequiredService<Suspicions>(), s.GetRequiredService<CommandDesk>(), s.GetRequiredService<BusCounters>(), s.GetRequiredService<RateLimitedLog>(),
+            s.GetRequiredService<Suspicions>(), s.GetRequiredService<CommandDesk>(), s.GetRequiredService<AddressScreen>(), s.GetRequiredService<BusCounters>(), s.GetRequiredService<RateLimitedLog>(),
             s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<InboundHandling>>())
         {
             Asked = s.GetRequiredService<BusPublisher>().Asked,

@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using Alicia.Proxy.Configuration;
+using Alicia.Proxy.Connections;
 using Alicia.Proxy.Live;
 using Alicia.Proxy.Registry;
 using Alicia.Proxy.Registry.Changes;
@@ -12,7 +13,7 @@ namespace Alicia.Proxy.Bus;
 /// once a minute per topic and reason; the next one is read all the same.
 /// </summary>
 internal sealed partial class InboundHandling(
-    Topics topics, MqttConfiguration configuration, ServiceRegistry registry, LiveTable lives, Suspicions suspicions, CommandDesk commands, BusCounters counters,
+    Topics topics, MqttConfiguration configuration, ServiceRegistry registry, LiveTable lives, Suspicions suspicions, CommandDesk commands, AddressScreen screen, BusCounters counters,
     RateLimitedLog limit, TimeProvider time, ILogger<InboundHandling> logger)
 {
     /// <summary>Messages that are read in a row.</summary>
@@ -113,7 +114,13 @@ internal sealed partial class InboundHandling(
         var trial = new RegistryDraft(snapshot, time.GetUtcNow());
         var (registered, rejection) = change.Apply(trial);
         if (registered is not null && trial.Snapshot.Revision != snapshot.Revision)
+        {
+            // An address that is there already has had its look.
+            if (registered.Created && await screen.FaultAsync(registered.Instance.Host, registered.Instance.Port, cancellation) is { } fault)
+                return Nothing(BusReason.BadField, "host " + fault);
             (registered, rejection, _) = await registry.SubmitAsync(change, cancellation);
+        }
+
         if (registered is null)
             return Refused(rejection!, serviceKnown: true);
         if (registered.Created)

@@ -32,6 +32,11 @@ internal sealed partial record ListenAddress(ListenScheme Scheme, string Host, i
     /// <summary>True when only this machine can connect.</summary>
     public bool IsLoopback => Host == "localhost" || (Address is { } address && IPAddress.IsLoopback(address));
 
+    /// <summary>What is bound: both loopback addresses for <c>localhost</c>, <c>[::]</c> with IPv4 for <c>*</c>.</summary>
+    public IEnumerable<IPEndPoint> Endpoints => Host == "localhost"
+        ? [new IPEndPoint(IPAddress.Loopback, Port), new IPEndPoint(IPAddress.IPv6Loopback, Port)]
+        : [new IPEndPoint(Address ?? IPAddress.IPv6Any, Port)];
+
     public static bool TryParse(string text, out ListenAddress value)
     {
         value = null!;

@@ -66,7 +66,11 @@ internal sealed record ProxyConfiguration
 /// <summary>Where the proxy listens. Changes need a restart.</summary>
 /// <param name="Proxy">Data plane; default <c>http://127.0.0.1:8080</c>.</param>
 /// <param name="Management">REST, metrics, docs, status page; default <c>http://127.0.0.1:8023</c>.</param>
-internal sealed record ListenConfiguration(ImmutableArray<ListenAddress> Proxy, ImmutableArray<ListenAddress> Management);
+internal sealed record ListenConfiguration(ImmutableArray<ListenAddress> Proxy, ImmutableArray<ListenAddress> Management)
+{
+    /// <summary>Every address and port as they are written; 0 where the system is to pick a port.</summary>
+    public IEnumerable<IPEndPoint> Endpoints => Proxy.Concat(Management).SelectMany(a => a.Endpoints);
+}
 
 /// <summary>How a request names its service.</summary>
 /// <param name="Domain">Domain in lower case under which each service has a host; default <c>alicia.local</c>.</param>

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Alicia.Proxy.Registry;
 
 namespace Alicia.Proxy.Connections;
 
@@ -7,7 +8,7 @@ namespace Alicia.Proxy.Connections;
 /// Keeps the addresses of instances that are registered by name up to date. The first request waits for the look-up, later ones trigger a
 /// refresh and go on with what is known; a name that stops resolving keeps its last addresses and says so once.
 /// </summary>
-internal sealed partial class NameResolver(TimeProvider time, ILogger<NameResolver> logger)
+internal sealed partial class NameResolver(ServiceRegistry registry, TimeProvider time, ILogger<NameResolver> logger)
 {
     /// <summary>
     /// How old a look-up may be before the next request refreshes it. The system's resolver does not hand on a record's time to live; ten seconds is
@@ -59,7 +60,7 @@ internal sealed partial class NameResolver(TimeProvider time, ILogger<NameResolv
     {
         try
         {
-            endpoint.Use(await LookUpAsync(endpoint.Host, CancellationToken.None));
+            endpoint.Use(Usable(endpoint, await LookUpAsync(endpoint.Host, CancellationToken.None)));
         }
         finally
         {
@@ -72,7 +73,7 @@ internal sealed partial class NameResolver(TimeProvider time, ILogger<NameResolv
         try
         {
             var addresses = await LookUpAsync(endpoint.Host, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(30), time);
-            endpoint.Use(addresses);
+            endpoint.Use(Usable(endpoint, addresses));
             if (endpoint.IsStale)
                 LogResolvesAgain(logger, endpoint.Host, endpoint.InstanceId);
             endpoint.IsStale = false;
@@ -89,6 +90,16 @@ internal sealed partial class NameResolver(TimeProvider time, ILogger<NameResolv
             endpoint.ResolvedAt = time.GetTimestamp();
             endpoint.EndLookUp();
         }
+    }
+
+    /// <summary>
+    /// Leaves out the addresses where no instance may be, which many names have beside the one that is meant. When none is left, all stay, so that connecting says what is wrong.
+    /// </summary>
+    private IPAddress[] Usable(UpstreamEndpoint endpoint, IPAddress[] addresses)
+    {
+        var rules = registry.Snapshot.Rules;
+        IPAddress[] allowed = [.. addresses.Where(a => rules.Allows(a, endpoint.Port))];
+        return allowed.Length > 0 ? allowed : addresses;
     }
 
     private static async Task<IPAddress[]> LookUpAsync(string host, CancellationToken cancellation)

@@ -53,7 +53,7 @@ internal sealed class UpstreamConnector(EndpointTable endpoints, ServiceRegistry
     public async Task<Stream> ConnectOnlyAsync(AddressSlot slot, bool http2, CancellationToken cancellation)
     {
         var target = new IPEndPoint(slot.Address, slot.Endpoint.Port);
-        if (!registry.Snapshot.Rules.Allows(target.Address))
+        if (!registry.Snapshot.Rules.Allows(target.Address, target.Port))
             throw Prohibited(target);
         try
         {
@@ -74,7 +74,7 @@ internal sealed class UpstreamConnector(EndpointTable endpoints, ServiceRegistry
         for (var i = 0; i < slots.Length; i++)
         {
             var target = new IPEndPoint(slots[i].Address, endpoint.Port);
-            if (!registry.Snapshot.Rules.Allows(target.Address))
+            if (!registry.Snapshot.Rules.Allows(target.Address, target.Port))
             {
                 failure ??= Prohibited(target);
                 continue;
@@ -105,7 +105,7 @@ internal sealed class UpstreamConnector(EndpointTable endpoints, ServiceRegistry
     }
 
     private static UpstreamConnectException Prohibited(IPEndPoint target) =>
-        new(ConnectFailure.Prohibited, $"{target.Address} is not inside the networks of Registry:AllowedNetworks.");
+        new(ConnectFailure.Prohibited, $"{target} is not inside the networks of Registry:AllowedNetworks, or a listener of this proxy.");
 
     private static UpstreamConnectException Failed(IPEndPoint target, SocketException e) =>
         new(e.SocketErrorCode == SocketError.TimedOut ? ConnectFailure.TimedOut : ConnectFailure.Refused, $"{target}: {e.Message}.", e);

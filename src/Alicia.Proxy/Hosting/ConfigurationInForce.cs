@@ -10,13 +10,13 @@ using Alicia.Proxy.Storage;
 namespace Alicia.Proxy.Hosting;
 
 /// <summary>Puts a configuration into force: at start and at each reload, through the same door, as a whole or not at all.</summary>
-internal sealed partial class ConfigurationInForce(ServiceRegistry registry, ForwardingOptions forwarding, TimeProvider time, ILogger<ConfigurationInForce> logger)
+internal sealed partial class ConfigurationInForce(ServiceRegistry registry, OwnListeners own, ForwardingOptions forwarding, TimeProvider time, ILogger<ConfigurationInForce> logger)
 {
     /// <summary>Lays the configuration over the registry; the rest follows only when the registry accepts.</summary>
     /// <returns>What the registry finds at fault, by configuration key; empty when it is in force.</returns>
     public async Task<IReadOnlyList<ConfigurationFault>> ApplyAsync(ProxyConfiguration configuration, CancellationToken cancellation)
     {
-        var result = await registry.SubmitAsync(ChangeOf(configuration), cancellation);
+        var result = await registry.SubmitAsync(ChangeOf(configuration, own), cancellation);
         if (result.Rejection is { } rejection)
             return Faults(rejection);
         forwarding.Trusted = configuration.ForwardedTrusted;
@@ -32,7 +32,7 @@ internal sealed partial class ConfigurationInForce(ServiceRegistry registry, For
         var pause = TimeSpan.FromSeconds(1);
         while (true)
         {
-            var result = await registry.SubmitAsync(ChangeOf(configuration), cancellation);
+            var result = await registry.SubmitAsync(ChangeOf(configuration, own), cancellation);
             if (result.Rejection is not { Kind: RejectionKind.StoreUnavailable } rejection)
             {
                 if (result.Accepted)
@@ -50,14 +50,17 @@ internal sealed partial class ConfigurationInForce(ServiceRegistry registry, For
     public static IReadOnlyList<ConfigurationFault> Check(ProxyConfiguration configuration, TimeProvider time)
     {
         var draft = new RegistryDraft(RegistrySnapshot.Empty, time.GetUtcNow());
-        return [.. NotYetBuilt.Faults(configuration), .. ChangeOf(configuration).Apply(draft).Rejection is { } rejection ? Faults(rejection) : []];
+        var own = new OwnListeners(time);
+        own.Set(configuration.Listen.Endpoints);
+        return [.. NotYetBuilt.Faults(configuration), .. ChangeOf(configuration, own).Apply(draft).Rejection is { } rejection ? Faults(rejection) : []];
     }
 
-    private static ApplyConfiguration ChangeOf(ProxyConfiguration configuration) => new(
+    private static ApplyConfiguration ChangeOf(ProxyConfiguration configuration, OwnListeners own) => new(
         new RegistryRules
         {
             Defaults = configuration.Defaults,
             AllowedNetworks = configuration.Registry.AllowedNetworks,
+            Own = own,
             Domain = configuration.Routing.Domain,
             PathPrefix = configuration.Routing.PathPrefix,
             DefaultService = configuration.Routing.DefaultService,
@@ -112,6 +115,6 @@ internal static class StoreServices
             services.AddSingleton<IRegistryStore, MemoryRegistryStore>();
         else
             services.AddSingleton<IRegistryStore>(s => new SqliteRegistryStore(configuration.Path, s.GetRequiredService<ILogger<SqliteRegistryStore>>()));
-        return services.AddSingleton<ServiceRegistry>().AddSingleton<ConfigurationInForce>().AddSingleton<EventLog>().AddSingleton<RegistryEvents>();
+        return services.AddSingleton<ServiceRegistry>().AddSingleton(s => new OwnListeners(s.GetRequiredService<TimeProvider>())).AddSingleton<ConfigurationInForce>().AddSingleton<EventLog>().AddSingleton<RegistryEvents>();
     }
 }

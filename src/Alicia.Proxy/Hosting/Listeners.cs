@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text;
 using Alicia.Proxy.Configuration;
 using Alicia.Proxy.Forwarding;
@@ -26,6 +27,9 @@ internal sealed class Listeners(ListenConfiguration configuration)
     /// <summary>Where each listener is bound, once started: <c>proxy</c> or <c>management</c>, and its URL.</summary>
     public IEnumerable<(string Plane, string Url)> Bound =>
         _open.Select(l => (l.Plane, (l.Address with { Port = l.Options.IPEndPoint?.Port ?? l.Address.Port }).ToString()));
+
+    /// <summary>The same as addresses.</summary>
+    public IEnumerable<IPEndPoint> Endpoints => _open.SelectMany(l => (l.Address with { Port = l.Options.IPEndPoint?.Port ?? l.Address.Port }).Endpoints);
 
     public void Configure(KestrelServerOptions server)
     {

@@ -183,6 +183,8 @@ internal sealed class ProxyHost : IAsyncDisposable
             throw new StartException(ExitCodes.Store, e.Message);
         }
 
+        var own = services.GetRequiredService<OwnListeners>();
+        own.Set(configuration.Listen.Endpoints);
         var faults = await services.GetRequiredService<ConfigurationInForce>().ApplyAsync(configuration, cancellation);
         if (faults.Count > 0)
             throw new StartException(registry.StoreFailing ? ExitCodes.Store : ExitCodes.Configuration, string.Join('\n', faults));
@@ -203,6 +205,8 @@ internal sealed class ProxyHost : IAsyncDisposable
             throw new StartException(ExitCodes.Failure, $"Cannot listen on {string.Join(" or ", _listeners.Bound.Select(b => b.Url))}: {e.Message}.");
         }
 
+        // With the ports that the system picked.
+        own.Set(_listeners.Endpoints);
         _ = AnnounceAsync(health.FirstRoundAsync(), services.GetRequiredService<Readiness>(), services.GetRequiredService<TimeProvider>());
     }
 

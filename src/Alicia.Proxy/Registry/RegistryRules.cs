@@ -34,6 +34,12 @@ internal sealed record RegistryRules
     /// <summary>Service that takes what nothing else matches, or null.</summary>
     public string? DefaultService { get; init; }
 
+    /// <summary>The proxy's own listeners, which are never an instance.</summary>
+    public OwnListeners Own { get; init; } = new(TimeProvider.System);
+
+    /// <summary>True when an instance may be at this address and port.</summary>
+    public bool Allows(IPAddress address, int port) => Allows(address) && !Own.Has(address, port);
+
     /// <summary>True when an instance may have this address.</summary>
     public bool Allows(IPAddress address)
     {

@@ -52,7 +52,7 @@ internal sealed class Faults(DataPlaneFixture fixture) : IAsyncDisposable
             ["certificate not trusted"] = (new(502, "tls_certificate_error", 14), f => f.TlsAsync()),
             ["plain text where TLS was said"] = (new(502, "tls_protocol_error", 14), f => f.PlainAsync("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")),
             ["closes where TLS was said"] = (new(502, "tls_protocol_error", 14), f => f.PlainAsync("")),
-            ["loop"] = (new(508, "proxy_loop_detected", 14), f => f.OnPortAsync(fixturePort: true)),
+            ["loop"] = (new(508, "proxy_loop_detected", 14), f => f.LoopAsync()),
         };
 
     public Task<string> BringAsync(string name) => All[name].Bring(this);
@@ -80,7 +80,7 @@ internal sealed class Faults(DataPlaneFixture fixture) : IAsyncDisposable
 
     private Task<string> OnPortAsync(int port) => fixture.ServiceAsync("127.0.0.1", port);
 
-    private Task<string> OnPortAsync(bool fixturePort) => OnPortAsync(fixturePort ? fixture.Address.Port : 0);
+    private Task<string> LoopAsync() => OnPortAsync(Held(TcpRelay.To(fixture.Address)).Port);
 
     private Task<string> NameAsync(string name) => fixture.ServiceAsync(name, 80);
 

@@ -101,15 +101,18 @@ public sealed class RefusedRequestTests(DataPlaneFixture fixture) : IClassFixtur
     }
 
     [Fact]
-    public async Task A_name_that_resolves_to_a_forbidden_network_is_refused()
+    public async Task An_instance_whose_network_is_forbidden_later_is_refused()
     {
         await using var upstream = RawUpstream.Start("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-        await using var proxy = await ProxyProcess.StartAsync(new ProxyOptions
-        {
-            Arguments = ["--Registry:AllowedNetworks=10.0.0.0/8", "--Defaults:HealthCheck:Enabled=false", "--Registry:Store=memory"],
-        });
+        await using var proxy = await ProxyProcess.StartAsync(new ProxyOptions { ConfigJson = """{ "Registry": { "Store": "memory" } }""" });
         using var registered = await proxy.Registry.RegisterAsync("tts", "localhost", upstream.Port, query: "wait=10");
         registered.EnsureSuccessStatusCode();
+        await proxy.WriteConfigAsync("""{ "Registry": { "Store": "memory", "AllowedNetworks": "10.0.0.0/8" } }""");
+        await Eventually.Until("the network is forbidden", async () =>
+        {
+            using var answer = await proxy.Registry.RegisterAsync("other", "127.0.0.1", upstream.Port);
+            return answer.StatusCode == System.Net.HttpStatusCode.BadRequest;
+        });
 
         var answer = await RawHttp.SendAsync(proxy.Address, "GET /tts/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
 

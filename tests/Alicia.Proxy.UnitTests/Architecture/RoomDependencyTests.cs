@@ -26,7 +26,7 @@ public sealed partial class RoomDependencyTests
         ["Draining"] = ["Circuit", "Connections", "Live", "Registry"],
         ["Forwarding"] = ["Admission", "Balancing", "Circuit", "Connections", "Live", "Registry", "Routing"],
         ["Health"] = ["Balancing", "Circuit", "Connections", "Events", "Live", "Registry", "Routing"],
-        ["Bus"] = ["Circuit", "Configuration", "Events", "Health", "Live", "Registry", "Routing"],
+        ["Bus"] = ["Circuit", "Configuration", "Connections", "Events", "Health", "Live", "Registry", "Routing"],
         ["Configuration"] = ["Registry"],
         ["Security"] = ["Configuration", "Registry"],
         ["Telemetry"] = ["Configuration", .. Features],

@@ -3,6 +3,7 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using Alicia.Proxy.Bus;
 using Alicia.Proxy.Configuration;
+using Alicia.Proxy.Connections;
 using Alicia.Proxy.Events;
 using Alicia.Proxy.Live;
 using Alicia.Proxy.Registry;
@@ -54,6 +55,8 @@ internal sealed class House : IAsyncDisposable, ILogger<InboundHandling>
             },
             Registry, Lives, Suspicions,
             new CommandDesk(Registry, (_, _) => Task.CompletedTask, (sender, payload) => Outgoing.Add(Say.Result(sender, payload))),
+            // Names of this house are not known to anybody.
+            new AddressScreen(Registry, Time, (_, _) => Task.FromException<System.Net.IPAddress[]>(new System.Net.Sockets.SocketException((int)System.Net.Sockets.SocketError.HostNotFound))),
             Counters, new RateLimitedLog(Time), Time, this)
         {
             Asked = Publisher.Asked,

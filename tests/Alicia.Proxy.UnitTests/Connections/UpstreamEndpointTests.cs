@@ -1,5 +1,7 @@
 using System.Net;
 using Alicia.Proxy.Connections;
+using Alicia.Proxy.Registry;
+using Alicia.Proxy.Storage;
 using Alicia.Proxy.UnitTests.Storage;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
@@ -66,10 +68,11 @@ public sealed class UpstreamEndpointTests
         new UpstreamEndpoint(1, "a", "http", "10.0.0.5", 80).NextSlot()!.Prefix.Should().NotBe(new UpstreamEndpoint(2, "a", "http", "10.0.0.5", 80).NextSlot()!.Prefix);
 
     [Fact]
-    public void A_name_is_due_for_a_look_up_when_its_age_is_over_and_a_literal_never()
+    public async Task A_name_is_due_for_a_look_up_when_its_age_is_over_and_a_literal_never()
     {
         var time = new FakeTimeProvider();
-        var resolver = new NameResolver(time, NullLogger<NameResolver>.Instance);
+        await using var registry = new ServiceRegistry(new MemoryRegistryStore(), time, NullLogger<ServiceRegistry>.Instance);
+        var resolver = new NameResolver(registry, time, NullLogger<NameResolver>.Instance);
         var name = new UpstreamEndpoint(1, "a", "http", "tts", 80) { ResolvedAt = time.GetTimestamp() };
         var literal = new UpstreamEndpoint(1, "a", "http", "10.0.0.5", 80);
 

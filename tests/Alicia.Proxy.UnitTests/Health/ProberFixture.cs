@@ -15,7 +15,7 @@ public abstract class ProberFixture : IAsyncLifetime
 
     protected ProberFixture() => _prober = new Prober(
         new UpstreamConnector(new EndpointTable(), _registry, TimeProvider.System),
-        new NameResolver(TimeProvider.System, NullLogger<NameResolver>.Instance),
+        new NameResolver(_registry, TimeProvider.System, NullLogger<NameResolver>.Instance),
         TimeProvider.System);
 
     public async Task InitializeAsync() => await _registry.LoadAsync(default);

@@ -34,6 +34,8 @@ internal static class InstanceRules
             faults.AddIfNone("port", "is required");
         else
             Range("port", request.Port, 1, 65535, faults);
+        if (host is not null && request.Port is { } port && HostRules.TryParseLiteral(host, out var address) && rules.Own.Has(address, port))
+            faults.Add("port", $"{port} at {address} is a listener of this proxy");
 
         if (request.InstanceId is not null && !Names.IsInstance(request.InstanceId))
             faults.Add("instance_id", "must be " + Names.InstanceRule);
