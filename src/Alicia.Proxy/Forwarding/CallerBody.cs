@@ -19,6 +19,9 @@ internal sealed class CallerBody(HttpRequest request, ServiceLive live, Exchange
     /// <summary>True while, or when the exchange ended while, the next bytes were the caller's to send.</summary>
     public bool WasOwed => _isOwed && Volatile.Read(ref _isReading);
 
+    /// <summary>True once bytes have been read: nobody else can have them.</summary>
+    public bool WasRead { get; private set; }
+
     public override bool CanRead => true;
 
     public override bool CanSeek => false;
@@ -50,6 +53,7 @@ internal sealed class CallerBody(HttpRequest request, ServiceLive live, Exchange
         // Stays set when the reading fails: that is what WasOwed is asked for.
         var read = await reading;
         Volatile.Write(ref _isReading, false);
+        WasRead |= read > 0;
         live.CountReceived(read);
         Record?.CountIn(read);
         if (read == 0 && buffer.Length > 0)

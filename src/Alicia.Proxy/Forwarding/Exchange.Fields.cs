@@ -47,7 +47,7 @@ internal sealed partial class Exchange
                 sink.Add("Connection", "TE");
         }
 
-        ForwardedFields.Write(context, ref sink, _strippedPrefix, _options.Trusted);
+        ForwardedFields.Write(context, ref sink, _request.StrippedPrefix, _options.Trusted);
         sink.Add("Via", LoopGuard.MarkOf(request));
         sink.Add(RequestIds.Field, context.TraceIdentifier);
         if (trace is not null)

@@ -26,7 +26,7 @@ internal sealed partial class Exchange
             BodilessFields.Add(proxyRequest, "Content-Length", "0");
         if (proxyRequest.Content is not null && httpContext.Request.Body is CallerBody body)
             proxyRequest.Options.Set(OutgoingBody.Begins, body.GoesTo);
-        proxyRequest.RequestUri = new Uri(_slot.Prefix + _target, AsWritten);
+        proxyRequest.RequestUri = new Uri(_slot.Prefix + _request.Target, AsWritten);
         return ValueTask.CompletedTask;
     }
 

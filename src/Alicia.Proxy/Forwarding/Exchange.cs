@@ -16,12 +16,11 @@ internal sealed partial class Exchange : HttpTransformer
     /// <summary>The gRPC status by which an instance says that it cannot serve.</summary>
     private const string GrpcUnavailable = "14";
 
+    private readonly CallerRequest _request;
     private readonly Upstream _upstream;
     private readonly ServiceSettings _settings;
     private readonly PoolMember _member;
     private readonly AddressSlot _slot;
-    private readonly string _target;
-    private readonly string _strippedPrefix;
     private readonly ForwardingOptions _options;
     private readonly TimeProvider _time;
     private readonly ExchangeDeadline? _deadline;
@@ -31,22 +30,17 @@ internal sealed partial class Exchange : HttpTransformer
     private bool _cut;
     private CodeClass _code;
     private bool _aborted;
-    private bool _switched;
     private bool _isGrpc;
 
-    public Exchange(Upstream upstream, ServiceSettings settings, PoolMember member, AddressSlot slot, string target, string strippedPrefix, ForwardingOptions options,
-        TimeProvider time, ExchangeDeadline? deadline)
+    public Exchange(CallerRequest request, ServiceSettings settings, PoolMember member, AddressSlot slot, ForwardingOptions options, TimeProvider time, ExchangeDeadline? deadline)
     {
         _deadline = deadline;
-        (_upstream, _settings, _member, _slot, _target, _strippedPrefix, _options, _time) = (upstream, settings, member, slot, target, strippedPrefix, options, time);
+        (_request, _upstream, _settings, _member, _slot, _options, _time) = (request, request.Upstream, settings, member, slot, options, time);
         _startedAt = time.GetTimestamp();
     }
 
     /// <summary>True when the instance cut its answer, or was silent for too long in the middle of it.</summary>
     public bool BrokenOff { get; private set; }
-
-    /// <summary>Fields that <c>POST|GET … /balance/</c> removes or adds; null on the data plane.</summary>
-    public IInlineGuard? Guard { get; init; }
 
     /// <summary>The permit of a trial, or 0 for an ordinary request.</summary>
     public int Permit { get; init; }
@@ -54,8 +48,12 @@ internal sealed partial class Exchange : HttpTransformer
     /// <summary>True when the reading of the response's body was given up while the caller was still there: time was up.</summary>
     public bool WentSilent { get; set; }
 
-    /// <summary>What is told of the request afterwards; null when nobody will.</summary>
-    public RequestRecord? Record { get; init; }
+    /// <summary>True once the head of the answer is the caller's.</summary>
+    public bool HeadPassedOn => _code != CodeClass.None;
+
+    private RequestRecord? Record => _request.Record;
+
+    private IInlineGuard? Guard => _request.Guard;
 
     /// <summary>
     /// The instance's response head is here: counted before the caller can see it, so that whoever reads the statistics after it finds it counted. The head decides what the attempt
@@ -66,7 +64,6 @@ internal sealed partial class Exchange : HttpTransformer
     /// <param name="switched">Whether the connection has been upgraded.</param>
     public void HeadCame(int status, string? grpcStatus, bool switched)
     {
-        _switched = switched;
         if (switched)
             _deadline?.Upgraded();
         else
@@ -77,7 +74,7 @@ internal sealed partial class Exchange : HttpTransformer
         _upstream.Live.RecordResponseTime(seconds);
         // How long an upgraded connection stays is no measure of anything: what counts is the time until it was there.
         if (switched)
-            _upstream.Live.RecordDuration(seconds);
+            _request.Measure();
         _code = RequestCounts.ClassOf(status);
         if (_settings.FailureStatus(status))
         {
@@ -130,12 +127,11 @@ internal sealed partial class Exchange : HttpTransformer
         var outcome = _failed ? RequestOutcome.Failure : _aborted ? RequestOutcome.Aborted : _code == CodeClass.None ? RequestOutcome.Error : RequestOutcome.Success;
         _member.Live.Ended.Count(_code, outcome);
         _upstream.Live.Ended.Count(_code, outcome);
-        if (!_switched)
-            _upstream.Live.RecordDuration(_time.GetElapsedTime(_startedAt).TotalSeconds);
+        if (HeadPassedOn)
+            _request.Leave();
         if (Permit != 0)
             _member.Gate.EndTrial(Permit);
         _member.Live.Release();
-        _upstream.Live.Leave();
     }
 
     /// <summary>
@@ -145,7 +141,7 @@ internal sealed partial class Exchange : HttpTransformer
     public void Failed(ProxyError? error)
     {
         Fail();
-        if (_code != CodeClass.None)
+        if (HeadPassedOn)
             _member.Gate.BrokeOff();
         else
             _member.Gate.Failed(Outcome.FailureOf(error), 0, Permit);
@@ -159,7 +155,8 @@ internal sealed partial class Exchange : HttpTransformer
         _failed = true;
         Record?.CameTo(RequestOutcome.Failure);
         _member.Live.CountFailure();
-        _upstream.Live.CountFailure();
+        if (HeadPassedOn)
+            _request.CountFailure();
     }
 
     /// <summary>The instance's answer ended before it was whole.</summary>

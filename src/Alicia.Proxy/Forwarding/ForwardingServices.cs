@@ -10,7 +10,7 @@ internal static class ForwardingServices
         // YARP passes trace headers on through this unless told otherwise; they go through untouched.
         services.AddSingleton(DistributedContextPropagator.CreatePassThroughPropagator());
         return services.AddHttpForwarder().AddSingleton<ForwardingOptions>().AddSingleton<OpenTunnels>().AddSingleton(new RequestIds(Random.Shared))
-            .AddSingleton<UpgradeForwarder>().AddSingleton<RequestForwarder>().AddSingleton<DataPlane>();
+            .AddSingleton<UpgradeForwarder>().AddSingleton<AttemptForwarder>().AddSingleton<RequestForwarder>().AddSingleton<DataPlane>();
     }
 
     /// <summary>The data plane's pipeline: guard, YARP's routing, forwarding.</summary>

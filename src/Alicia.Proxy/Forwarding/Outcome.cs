@@ -128,7 +128,8 @@ internal readonly record struct Outcome(FaultSide Side, ProxyError? Error)
     private const long FrameSizeErrorCode = 0x6;
     private const long CompressionErrorCode = 0x9;
 
-    private static T? Find<T>(Exception? exception)
+    /// <summary>The first exception of a kind in the chain of what was thrown.</summary>
+    public static T? Find<T>(Exception? exception)
         where T : Exception
     {
         for (var depth = 0; exception is not null && depth < 16; depth++)

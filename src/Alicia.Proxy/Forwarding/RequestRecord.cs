@@ -73,11 +73,12 @@ internal sealed class RequestRecord(DateTimeOffset at, long startedAt, Activity?
     }
 
     /// <summary>The instance has nothing more to do for the request.</summary>
-    public void EndAttempt()
+    /// <param name="error">What kept it from answering; null when its answer went to the caller, or nobody was there to take one.</param>
+    public void EndAttempt(ProxyError? error)
     {
         if (_attemptSpan is null)
             return;
-        RequestSpans.EndAttempt(_attemptSpan, this);
+        RequestSpans.EndAttempt(_attemptSpan, this, error);
         _attemptSpan = null;
     }
 

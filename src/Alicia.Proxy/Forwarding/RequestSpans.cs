@@ -103,7 +103,7 @@ internal static class RequestSpans
     }
 
     /// <summary>Describes what came of the attempt and ends its span.</summary>
-    public static void EndAttempt(Activity span, RequestRecord record)
+    public static void EndAttempt(Activity span, RequestRecord record, ProxyError? failure)
     {
         if (span.IsAllDataRequested)
         {
@@ -115,8 +115,8 @@ internal static class RequestSpans
 
             if (record.HeadStatus > 0)
                 span.SetTag("http.response.status_code", record.HeadStatus);
-            if (record.Error is { } error)
-                SetError(span, error.Type);
+            if (failure is not null)
+                SetError(span, failure.Type);
             else if (record.HeadStatus >= 400)
                 SetError(span, Text(record.HeadStatus));
             else if (record.Outcome == RequestOutcome.Failure)

@@ -88,7 +88,6 @@ public sealed class ExchangeTests
     public async Task The_slot_is_free_when_the_last_byte_of_the_answer_has_been_read_and_only_once()
     {
         _member.Live.TryReserve();
-        _upstream.Live.Enter();
         var exchange = Exchange();
         using var response = Response(200);
         await exchange.TransformResponseAsync(_context, response, default);
@@ -104,8 +103,12 @@ public sealed class ExchangeTests
         (_member.Live.InFlight, _upstream.Live.ActiveConnections).Should().Be((0, 0));
     }
 
-    private Exchange Exchange(SettingOverrides? settings = null, string target = "/x") => new(_upstream,
-        settings is null ? ServiceSettings.BuiltIn : ServiceSettings.Resolve(settings), _member, _endpoint.NextSlot()!, target, "/tts", new ForwardingOptions(), _time, deadline: null);
+    private Exchange Exchange(SettingOverrides? settings = null, string target = "/x")
+    {
+        var request = new CallerRequest(_context, _upstream, target, "/tts", _time);
+        request.Enter();
+        return new(request, settings is null ? ServiceSettings.BuiltIn : ServiceSettings.Resolve(settings), _member, _endpoint.NextSlot()!, new ForwardingOptions(), _time, deadline: null);
+    }
 
     private async Task<HttpRequestMessage> SentAsync(SettingOverrides? settings = null, string target = "/x")
     {

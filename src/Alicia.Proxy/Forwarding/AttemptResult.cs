@@ -1,0 +1,20 @@
+using Alicia.Proxy.Connections;
+
+namespace Alicia.Proxy.Forwarding;
+
+/// <summary>What came of one attempt at one instance, when its slot has been given back.</summary>
+/// <param name="Trouble">Whose fault it was that the answer is not whole, and what the caller is told; null when all went well.</param>
+internal readonly record struct AttemptResult(Outcome? Trouble)
+{
+    /// <summary>True once the head of the instance's answer is the caller's: no other instance can be asked any more, and the service's counters know of it.</summary>
+    public bool HeadPassedOn { get; init; }
+
+    /// <summary>True when bytes of the caller's body were read for the attempt: they cannot be read again.</summary>
+    public bool BodyConsumed { get; init; }
+
+    /// <summary>What the HTTP client, or the name server, said.</summary>
+    public Exception? Exception { get; init; }
+
+    /// <summary>True when the instance cannot have begun on the request, whatever its method.</summary>
+    public bool IsUnsent => Outcome.Find<UnsentException>(Exception) is not null;
+}
