@@ -16,6 +16,7 @@ internal sealed class RegistryDraft(RegistrySnapshot snapshot, DateTimeOffset no
     {
         _changes.AddRange(other._changes);
         MustCommit = other.MustCommit;
+        MayWaitForStore = other.MayWaitForStore;
     }
 
     public RegistrySnapshot Snapshot { get; private set; } = snapshot;
@@ -50,11 +51,20 @@ internal sealed class RegistryDraft(RegistrySnapshot snapshot, DateTimeOffset no
     /// </summary>
     public bool MustCommit { get; private set; }
 
+    /// <summary>
+    /// True when the change takes effect even if the store cannot be written now; its rows then go with the next commit. So it is at start: whoever has what was stored can serve, and a disk
+    /// that is full is no reason not to.
+    /// </summary>
+    public bool MayWaitForStore { get; private set; }
+
     /// <summary>Replaces services and rules as a whole; for a change of configuration.</summary>
-    public void Replace(RegistrySnapshot snapshot)
+    /// <param name="snapshot">All of them.</param>
+    /// <param name="mayWaitForStore">What <see cref="MayWaitForStore"/> is to be.</param>
+    public void Replace(RegistrySnapshot snapshot, bool mayWaitForStore)
     {
         Snapshot = snapshot;
         MustCommit = true;
+        MayWaitForStore = mayWaitForStore;
     }
 
     /// <summary>Adds a row change to the commit.</summary>

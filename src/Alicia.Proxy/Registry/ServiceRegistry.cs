@@ -14,6 +14,9 @@ internal sealed partial class ServiceRegistry(IRegistryStore store, TimeProvider
 
     private readonly Channel<IPending> _pending = Channel.CreateBounded<IPending>(new BoundedChannelOptions(4096) { SingleReader = true });
     private readonly CancellationTokenSource _stopping = new();
+
+    /// <summary>Rows of changes that are in force but that the store would not take; the writer's own.</summary>
+    private readonly List<StoreChange> _unstored = [];
     private RegistrySnapshot _snapshot = RegistrySnapshot.Empty;
     private Task _writer = Task.CompletedTask;
     private long _storedRevision;
@@ -118,7 +121,7 @@ internal sealed partial class ServiceRegistry(IRegistryStore store, TimeProvider
                 var expected = _storedRevision;
                 // Somebody else moved the store on: take their state as the base and apply the same changes to it. Twice in a row means a second
                 // writer that never rests, which is a deployment fault; the callers are told.
-                for (var attempt = 0; draft.MustCommit && !await store.TryCommitAsync(expected, draft.Snapshot.Revision, draft.Changes, _stopping.Token); attempt++)
+                for (var attempt = 0; draft.MustCommit && !await store.TryCommitAsync(expected, draft.Snapshot.Revision, [.. _unstored, .. draft.Changes], _stopping.Token); attempt++)
                 {
                     if (attempt == 2)
                         throw new RegistryStoreException("another process keeps writing to the registry's store");
@@ -131,6 +134,8 @@ internal sealed partial class ServiceRegistry(IRegistryStore store, TimeProvider
 
                 // After a takeover there may be nothing left to write: the other writer had done the same.
                 _storedRevision = draft.MustCommit ? draft.Snapshot.Revision : expected;
+                if (draft.MustCommit)
+                    _unstored.Clear();
                 if (_storeFailing)
                     LogStoreRecovered(logger, StoreFailures);
                 _storeFailing = false;
@@ -158,12 +163,13 @@ internal sealed partial class ServiceRegistry(IRegistryStore store, TimeProvider
         foreach (var pending in batch)
         {
             var draft = pending.Apply(new RegistryDraft(Snapshot, time.GetUtcNow()));
-            if (draft.MustCommit)
+            if (draft.MustCommit && !draft.MayWaitForStore)
             {
                 pending.Refuse(refusal, Snapshot.Revision);
                 continue;
             }
 
+            _unstored.AddRange(draft.Changes);
             Adopt(draft);
             pending.Complete();
         }

@@ -87,6 +87,31 @@ public sealed class ServiceRegistryTests : IAsyncLifetime
         _registry.StoreFailing.Should().BeFalse();
     }
 
+    /// <summary>The configuration of a start takes an id over, which deletes a row; a reload has nothing to make up for, it is asked again.</summary>
+    [Fact]
+    public async Task A_start_serves_what_was_stored_though_the_store_cannot_be_written_and_its_rows_go_with_the_next_commit()
+    {
+        await SubmitAsync(Register("tts"));
+        await using var registry = new ServiceRegistry(_store, TimeProvider.System, NullLogger<ServiceRegistry>.Instance);
+        await registry.LoadAsync(default);
+        _store.Fault = "the disk is full";
+
+        var started = await registry.SubmitAsync(Configure(Static("tts", Request("a"))), default);
+
+        started.Accepted.Should().BeTrue();
+        registry.Snapshot.Services["tts"].Find("a")!.Source.Should().Be(RegistrationSource.Config);
+        registry.StoreFailing.Should().BeTrue();
+        (await registry.SubmitAsync(Register("stt"), default)).Rejection!.Kind.Should().Be(RejectionKind.StoreUnavailable);
+        (await registry.SubmitAsync(Configure(), default)).Rejection!.Kind.Should().Be(RejectionKind.StoreUnavailable);
+        (await _store.LoadAsync(default)).Instances.Should().ContainSingle();
+
+        _store.Fault = null;
+        (await registry.SubmitAsync(Register("stt"), default)).Accepted.Should().BeTrue();
+        (await registry.SubmitAsync(Register("stt", "b"), default)).Accepted.Should().BeTrue();
+        (await _store.LoadAsync(default)).Instances.Select(i => (i.ServiceName, i.InstanceId)).Should().Equal(("stt", "a"), ("stt", "b"));
+        registry.StoreFailing.Should().BeFalse();
+    }
+
     [Fact]
     public async Task The_end_of_a_departure_is_not_lost_with_the_batch_that_the_store_refused()
     {

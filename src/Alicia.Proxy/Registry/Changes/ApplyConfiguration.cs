@@ -45,7 +45,7 @@ internal sealed class ApplyConfiguration(RegistryRules rules, IReadOnlyList<Stat
 
         if (faults.Any)
             return (false, new Rejection(RejectionKind.Invalid, "The configuration is not valid.", faults.ToErrors()));
-        draft.Replace(snapshot);
+        draft.Replace(snapshot, mayWaitForStore: FirstAfterStart(draft));
         return (true, null);
     }
 
