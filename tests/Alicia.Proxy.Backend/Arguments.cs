@@ -6,7 +6,8 @@ namespace Alicia.Proxy.Backend;
 /// <param name="Name">Sent back as <c>X-Backend</c>, so that a test sees who answered.</param>
 /// <param name="Port">0: any free port.</param>
 /// <param name="H2c">HTTP/2 in clear text with prior knowledge, in place of HTTP/1.1.</param>
-internal sealed record Arguments(string Name, int Port, bool H2c)
+/// <param name="Journal">File to which every arrival is written; null for none.</param>
+internal sealed record Arguments(string Name, int Port, bool H2c, string? Journal)
 {
     /// <summary>Null when the line is not understood.</summary>
     public static Arguments? Parse(string[] line)
@@ -14,6 +15,7 @@ internal sealed record Arguments(string Name, int Port, bool H2c)
         string? name = null;
         var port = 0;
         var h2c = false;
+        string? journal = null;
         for (var i = 0; i < line.Length; i++)
         {
             switch (line[i])
@@ -29,10 +31,13 @@ internal sealed record Arguments(string Name, int Port, bool H2c)
                 case "--h2c":
                     h2c = true;
                     break;
+                case "--journal" when i + 1 < line.Length:
+                    journal = line[++i];
+                    break;
                 default:
                     return null;
             }
         }
-        return string.IsNullOrEmpty(name) ? null : new Arguments(name, port, h2c);
+        return string.IsNullOrEmpty(name) ? null : new Arguments(name, port, h2c, journal);
     }
 }

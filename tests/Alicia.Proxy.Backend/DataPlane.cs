@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Http.Features;
 namespace Alicia.Proxy.Backend;
 
 /// <summary>Counts each data request in and out, imposes the mode and plays the behaviour that the request asks for.</summary>
-internal sealed class DataPlane(string name, Traffic traffic, HoldGates gates, ModeBoard modes)
+internal sealed class DataPlane(string name, Traffic traffic, HoldGates gates, ModeBoard modes, Journal? journal)
 {
     public async Task AnswerAsync(HttpContext context)
     {
@@ -16,6 +16,7 @@ internal sealed class DataPlane(string name, Traffic traffic, HoldGates gates, M
             return;
         }
 
+        journal?.Write(context.Request);
         context.Features.GetRequiredFeature<CountedConnection>().Carry();
         var flight = traffic.Take(context.Request.Path.Value ?? "");
         try

@@ -6,10 +6,11 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 if (Arguments.Parse(args) is not { } arguments)
 {
-    await Console.Error.WriteLineAsync("usage: Alicia.Proxy.Backend --name NAME [--port PORT] [--h2c]");
+    await Console.Error.WriteLineAsync("usage: Alicia.Proxy.Backend --name NAME [--port PORT] [--h2c] [--journal FILE]");
     return 2;
 }
 
+using var journal = arguments.Journal is { } file ? new Journal(file) : null;
 var traffic = new Traffic();
 var gates = new HoldGates();
 var modes = new ModeBoard();
@@ -55,7 +56,7 @@ builder.WebHost.ConfigureKestrel(kestrel =>
 await using var app = builder.Build();
 app.UseWebSockets(new WebSocketOptions { KeepAliveInterval = TimeSpan.Zero });
 var control = new Control(arguments.Name, traffic, gates, modes);
-var data = new DataPlane(arguments.Name, traffic, gates, modes);
+var data = new DataPlane(arguments.Name, traffic, gates, modes, journal);
 app.Run(context => context.Request.Path.StartsWithSegments("/control") ? control.AnswerAsync(context) : data.AnswerAsync(context));
 
 await app.StartAsync();

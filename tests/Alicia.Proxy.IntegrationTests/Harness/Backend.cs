@@ -76,10 +76,15 @@ internal sealed class Backend : IAsyncDisposable
     public HttpClient Http { get; }
 
     /// <param name="port">0: any free one. A given one lets a test bring a backend back at its old address.</param>
-    public static async Task<Backend> StartAsync(string name, bool h2c = false, int port = 0)
+    /// <param name="journal">Where it writes down what arrives; null for nowhere.</param>
+    public static async Task<Backend> StartAsync(string name, bool h2c = false, int port = 0, Journal? journal = null)
     {
         string[] arguments = [Programs.Backend, "--name", name, "--port", port.ToString(CultureInfo.InvariantCulture)];
-        var process = ChildProcess.Start(Programs.Dotnet, h2c ? [.. arguments, "--h2c"] : arguments);
+        if (h2c)
+            arguments = [.. arguments, "--h2c"];
+        if (journal is not null)
+            arguments = [.. arguments, "--journal", journal.FileOf(name)];
+        var process = ChildProcess.Start(Programs.Dotnet, arguments);
         try
         {
             var line = await process.WaitForLineAsync(l => l.StartsWith(Ready, StringComparison.Ordinal));

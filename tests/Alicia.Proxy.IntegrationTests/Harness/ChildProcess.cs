@@ -10,6 +10,7 @@ internal sealed class ChildProcess : IAsyncDisposable
     /// <summary>Of each stream the last this many lines are kept.</summary>
     private const int KeptLines = 5000;
 
+    private const int SigInt = 2;
     private const int SigTerm = 15;
     private const int SigCont = 18;
     private const int SigStop = 19;
@@ -131,6 +132,9 @@ internal sealed class ChildProcess : IAsyncDisposable
 
     /// <summary>SIGTERM: asks it to end.</summary>
     public void Terminate() => Send(SigTerm);
+
+    /// <summary>SIGINT, as from a terminal: load generators end and say what they have counted.</summary>
+    public void Interrupt() => Send(SigInt);
 
     /// <summary>SIGSTOP: it keeps its sockets, which the kernel still answers for, and does nothing.</summary>
     public void Pause() => Send(SigStop);
