@@ -32,6 +32,7 @@ public sealed partial class UnreachableInstanceTests(FaultyService faulty, ITest
 
         var ledger = await faulty.LoadAsync(service, 2);
 
+        output.WriteLine($"{fault}: {ledger}");
         ledger.Some(f => f.Status != _faults[fault].Status || f.Error != _faults[fault].Error || ledger.ArrivalsOf(f) > 0).Should().BeEmpty();
     }
 
