@@ -54,6 +54,12 @@ internal static class InstanceAdmission
 
     public static AdmissionResult TryAdmit(UpstreamState upstream, HttpContext? request, out PoolMember member, out int permit)
     {
+        if (upstream.Affinity is { } affinity && request is not null && affinity.Find(request) is { } known && known.Live.TryReserve())
+        {
+            (member, permit) = (known, 0);
+            return AdmissionResult.Admitted;
+        }
+
         var key = upstream.KeyOf(request);
         foreach (var tier in upstream.Tiers)
         {
@@ -132,6 +138,12 @@ internal static class InstanceAdmission
     /// <param name="member">The instance, when there is one.</param>
     public static AdmissionResult Preview(UpstreamState upstream, HttpContext? request, out PoolMember member)
     {
+        if (upstream.Affinity is { } affinity && request is not null && affinity.Find(request) is { } known && known.Live.InFlight < known.Live.Slots)
+        {
+            member = known;
+            return AdmissionResult.Admitted;
+        }
+
         var key = upstream.KeyOf(request);
         foreach (var tier in upstream.Tiers)
         {

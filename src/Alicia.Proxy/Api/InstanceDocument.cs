@@ -42,6 +42,9 @@ internal sealed record InstanceDocument
     /// <summary>Moving average of the time to the response head in seconds; null before the first response.</summary>
     public required double? ResponseTime { get; init; }
 
+    /// <summary>Share of weight and cap that a new or recovered instance gets while it warms up, between 0 and 1; null when it gets all.</summary>
+    public required double? Warming { get; init; }
+
     public required int ActiveConnections { get; init; }
 
     public required long TotalRequests { get; init; }
@@ -74,6 +77,7 @@ internal sealed record InstanceDocument
             HealthStatus = HealthNames.Of(live?.Health ?? Live.HealthStatus.Unknown),
             LastHealthCheck = live?.LastProbe?.At,
             ResponseTime = double.IsNaN(responseTime) ? null : responseTime,
+            Warming = live?.WarmShare,
             ActiveConnections = live?.InFlight ?? 0,
             TotalRequests = live?.TotalRequests ?? 0,
             FailedRequests = live?.FailedRequests ?? 0,

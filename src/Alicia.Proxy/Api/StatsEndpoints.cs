@@ -83,7 +83,7 @@ internal sealed record ServiceStatsDocument(string ServiceName, string Algorithm
 /// <param name="InstanceId">The instance.</param>
 /// <param name="Weight">Its weight.</param>
 /// <param name="ExpectedShare">Share by weight among the instances that requests go to now, 0–1; 0 for one that is pending, draining, unhealthy, out by its circuit, or a backup that is not
-/// needed. Round robin ignores weights.</param>
+/// needed. Round robin ignores weights. One that warms up is due less.</param>
 /// <param name="ReceivedShare">Share of the attempts that the listed instances have had since they were registered, 0–1.</param>
 /// <param name="TotalRequests">Attempts since it was registered.</param>
 /// <param name="FailedRequests">Those that failed.</param>
@@ -97,7 +97,7 @@ internal sealed record InstanceShareDocument(string InstanceId, int Weight, doub
         var weighted = service.Settings.Get(SettingKeys.Algorithm) != "round_robin";
         bool Usable(Instance i) => i.InRotation && gates.TryGet(i.Epoch, out var gate) && gate.Standing == GateStanding.Usable;
         var first = service.Instances.Where(Usable).Select(i => i.Priority).DefaultIfEmpty().Min();
-        double WeightOf(Instance i) => i.Priority != first || !Usable(i) ? 0 : weighted ? i.Weight : 1;
+        double WeightOf(Instance i) => i.Priority != first || !Usable(i) ? 0 : (weighted ? i.Weight : 1) * (lives.Read(i.Epoch).WarmShare ?? 1);
         var totalWeight = service.Instances.Sum(WeightOf);
         var rows = service.Instances.Select(i => (Instance: i, Live: lives.Read(i.Epoch))).ToArray();
         var totalRequests = rows.Sum(r => r.Live.TotalRequests);

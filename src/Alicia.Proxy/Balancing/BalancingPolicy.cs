@@ -1,6 +1,7 @@
 using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Connections;
 using Alicia.Proxy.Live;
+using Alicia.Proxy.Registry.Settings;
 using Yarp.ReverseProxy.LoadBalancing;
 using Yarp.ReverseProxy.Model;
 
@@ -15,11 +16,14 @@ internal abstract class BalancingPolicy : ILoadBalancingPolicy
     /// <summary>Name on the wire and in configuration.</summary>
     public abstract string Name { get; }
 
+    /// <summary>True when picks look at the request's key.</summary>
+    public virtual bool UsesKey => false;
+
     /// <summary>
-    /// Works out beforehand what picks from this pool need. Called on the control path, before the pool takes requests; a schedule over many odd weights takes milliseconds,
-    /// which no request should wait for.
+    /// Works out beforehand what picks from this pool need. Called on the control path, before the pool takes requests, and again when settings change; a schedule over many odd
+    /// weights takes milliseconds, which no request should wait for.
     /// </summary>
-    public virtual void Prepare(Pool pool)
+    public virtual void Prepare(Pool pool, ServiceSettings settings)
     {
     }
 

@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using Alicia.Proxy.Registry.Settings;
 using Yarp.ReverseProxy.LoadBalancing;
 
 namespace Alicia.Proxy.Balancing;
@@ -14,10 +15,18 @@ internal sealed class PolicyCatalog(IEnumerable<BalancingPolicy> policies)
 internal static class BalancingServices
 {
     /// <summary>Adds the balancing policies, each also as the YARP policy of its name.</summary>
-    public static IServiceCollection AddBalancing(this IServiceCollection services)
+    public static IServiceCollection AddBalancing(this IServiceCollection services, TimeProvider time)
     {
-        foreach (var policy in (BalancingPolicy[])[new RoundRobin(), new LeastConnections(), new WeightedRoundRobin(), new WeightedRandom(Random.Shared)])
+        foreach (var policy in All(Random.Shared, time))
             services.AddSingleton(policy).AddSingleton<ILoadBalancingPolicy>(policy);
         return services.AddSingleton<PolicyCatalog>();
     }
+
+    /// <summary>Each algorithm once; <see cref="SettingKeys.Algorithm"/> lists their names.</summary>
+    /// <param name="random">Chance; safe under concurrency if the policies are used so.</param>
+    /// <param name="time">Clock of those that measure.</param>
+    public static BalancingPolicy[] All(Random random, TimeProvider time) =>
+    [
+        new RoundRobin(), new LeastConnections(), new WeightedRoundRobin(), new WeightedRandom(random), new PowerOfTwoChoices(random), new PeakEwma(random, time), new ConsistentHash(),
+    ];
 }

@@ -19,8 +19,13 @@ internal sealed class LeastConnections : BalancingPolicy
         var best = -1;
         long bestLoad = 0, bestWeight = 1, bestTicket = 0;
         var bestFull = true;
+        var turn = pool.NextTurn();
+        var warming = pool.Warming;
         for (var i = 0; i < lives.Length; i++)
         {
+            // Idle as it is, a newcomer would be the least busy one every time; while it warms up it is looked at no more often than its share allows.
+            if (warming && !pool.IsDue(i, turn))
+                continue;
             var live = lives[i];
             long load = live.InFlight;
             var full = load >= live.Slots;
@@ -33,7 +38,7 @@ internal sealed class LeastConnections : BalancingPolicy
             (best, bestLoad, bestWeight, bestTicket, bestFull) = (i, load, weight, ticket, full);
         }
 
-        pool.Picked(best, pool.NextTurn());
+        pool.Picked(best, turn);
         return best;
     }
 }

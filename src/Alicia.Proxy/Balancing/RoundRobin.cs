@@ -1,3 +1,5 @@
+using Alicia.Proxy.Registry.Settings;
+
 namespace Alicia.Proxy.Balancing;
 
 /// <summary>
@@ -11,10 +13,16 @@ internal sealed class RoundRobin : BalancingPolicy
 {
     public override string Name => "round_robin";
 
+    public override void Prepare(Pool pool, ServiceSettings settings)
+    {
+        if (pool.Warming)
+            _ = pool.WarmSchedule;
+    }
+
     public override int Pick(Pool pool, ulong key)
     {
         var turn = pool.NextTurn();
-        var index = (int)((ulong)turn % (uint)pool.Count);
+        var index = pool.Warming ? pool.WarmSchedule.At(turn) : (int)((ulong)turn % (uint)pool.Count);
         pool.Picked(index, turn);
         return index;
     }

@@ -34,7 +34,7 @@ internal sealed class Upstream(string name, ServiceLive live)
 /// <param name="Trials">Those whose circuit is half-open: each takes one request at a time.</param>
 internal sealed record Tier(Pool Pool, PoolMember[] Trials)
 {
-    private readonly Lazy<Pool> _pickedByCallers = new(() => new Pool(Pool.Members.ToArray(), apart: true));
+    private readonly Lazy<Pool> _pickedByCallers = new(() => new Pool(Pool.Members.ToArray(), apart: true) { BoundPercent = Pool.BoundPercent });
 
     /// <summary>The same instances with a rotation of their own, for callers that ask for an instance and connect themselves.</summary>
     public Pool PickedByCallers => _pickedByCallers.Value;
@@ -49,8 +49,12 @@ internal sealed record UpstreamState(Tier[] Tiers, PoolMember[] Rotation, Balanc
 {
     public static readonly UpstreamState Initial = new(Pool.Empty, new RoundRobin(), ServiceSettings.BuiltIn);
 
+    private readonly RequestKey _key = new(Settings);
     private readonly ForwarderRequestConfig _http1 = Config(HttpVersion.Version11, Settings);
     private readonly ForwarderRequestConfig _http2 = Config(HttpVersion.Version20, Settings);
+
+    /// <summary>What keeps callers with their instance; null when nothing does.</summary>
+    public Affinity? Affinity { get; init; }
 
     /// <summary>A service whose instances are all usable and of one priority.</summary>
     public UpstreamState(Pool pool, BalancingPolicy policy, ServiceSettings settings)
@@ -63,7 +67,7 @@ internal sealed record UpstreamState(Tier[] Tiers, PoolMember[] Rotation, Balanc
 
     /// <summary>What the algorithm tells this request from others by: the same for requests that shall meet the same instance, and 0 where it does not matter.</summary>
     /// <param name="request">The request, or null for a pick without one.</param>
-    public ulong KeyOf(HttpContext? request) => 0;
+    public ulong KeyOf(HttpContext? request) => Policy.UsesKey && request is not null ? _key.Of(request) : 0;
 
     /// <summary>Seconds until an instance may be tried again, as far as is known: 1 or more.</summary>
     public int RetryAfterSeconds()

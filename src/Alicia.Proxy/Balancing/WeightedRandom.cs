@@ -1,3 +1,5 @@
+using Alicia.Proxy.Registry.Settings;
+
 namespace Alicia.Proxy.Balancing;
 
 /// <summary>An instance by chance, with the odds of its weight.</summary>
@@ -8,23 +10,11 @@ internal sealed class WeightedRandom(Random random) : BalancingPolicy
 {
     public override string Name => "random";
 
-    public override void Prepare(Pool pool) => _ = pool.CumulativeWeights;
+    public override void Prepare(Pool pool, ServiceSettings settings) => _ = pool.CumulativeShares;
 
     public override int Pick(Pool pool, ulong key)
     {
-        var sums = pool.CumulativeWeights;
-        var draw = random.Next(sums[^1]);
-        // The first sum above the draw; sums rise strictly because weights are at least 1.
-        int low = 0, high = sums.Length - 1;
-        while (low < high)
-        {
-            var middle = (low + high) >>> 1;
-            if (sums[middle] > draw)
-                high = middle;
-            else
-                low = middle + 1;
-        }
-
-        return low;
+        var sums = pool.CumulativeShares;
+        return TwoChoices.Find(sums, random.Next(sums[^1]));
     }
 }

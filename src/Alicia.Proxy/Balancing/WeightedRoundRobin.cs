@@ -1,3 +1,5 @@
+using Alicia.Proxy.Registry.Settings;
+
 namespace Alicia.Proxy.Balancing;
 
 /// <summary>
@@ -11,17 +13,11 @@ internal sealed class WeightedRoundRobin : BalancingPolicy
 {
     public override string Name => "weighted_round_robin";
 
-    public override void Prepare(Pool pool)
+    public override void Prepare(Pool pool, ServiceSettings settings)
     {
         if (pool.Count > 0)
             _ = pool.Schedule;
     }
 
-    public override int Pick(Pool pool, ulong key)
-    {
-        var turn = pool.NextTurn();
-        var index = pool.Schedule.At(turn);
-        pool.Picked(index, turn);
-        return index;
-    }
+    public override int Pick(Pool pool, ulong key) => pool.PickByWeight();
 }

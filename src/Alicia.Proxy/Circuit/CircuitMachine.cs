@@ -4,7 +4,7 @@ namespace Alicia.Proxy.Circuit;
 /// Decides when an instance gets no requests, and how it gets them back. Time and what happened go in, a transition with its reason
 /// comes out, null when the state stays. It has no clock and no lock; whoever owns it calls one method at a time.
 /// <para>
-/// Closed → open: failures of requests in a row, the probes' verdict, or an operator. Open → half-open: its time is over, or good
+/// Closed → open: failures of requests in a row, a comparison with its peers, the probes' verdict, or an operator. Open → half-open: its time is over, or good
 /// probes. Half-open → closed: trials in a row that succeed; or → open again, for twice as long as before.
 /// </para>
 /// <para>
@@ -44,7 +44,7 @@ internal sealed class CircuitMachine(CircuitSettings settings)
         /// <summary>A connection that failed, a timeout, a reset, an answer that is not HTTP.</summary>
         Transport,
 
-        /// <summary>A whole answer that says failure.</summary>
+        /// <summary>Whole answers: one that says failure, or many that were worse than those of others.</summary>
         Answer,
 
         Operator,
@@ -97,6 +97,20 @@ internal sealed class CircuitMachine(CircuitSettings settings)
             return null;
         ConsecutiveFailures = 0;
         return trial && ++_trialSuccesses >= Settings.SuccessThreshold ? Close(CircuitReason.TrialsSucceeded) : null;
+    }
+
+    /// <summary>
+    /// The instance is far worse than its peers; <paramref name="reason"/> says in what. Only a closed circuit is asked: what is out already gets no requests to be compared by. Without
+    /// <paramref name="mayOpen"/> it stays closed. Good probes do not bring it back before its time: they passed all along.
+    /// </summary>
+    public CircuitTransition? Ejected(CircuitReason reason, bool mayOpen, DateTimeOffset now)
+    {
+        if (State != CircuitState.Closed)
+            return null;
+        if (mayOpen)
+            return Open(reason, Opener.Answer, now);
+        Held++;
+        return null;
     }
 
     /// <summary>The probes' verdict became unhealthy. That asks for no threshold and no leave; the caller has seen to both.</summary>

@@ -21,6 +21,8 @@ internal static class CircuitNames
         CircuitReason.ProtocolErrors => "protocol_errors",
         CircuitReason.FailureStatuses => "failure_statuses",
         CircuitReason.GrpcUnavailable => "grpc_unavailable",
+        CircuitReason.SuccessRate => "success_rate",
+        CircuitReason.Latency => "latency",
         CircuitReason.ProbesFailed => "probes_failed",
         CircuitReason.ProbesPassed => "probes_passed",
         CircuitReason.RecoveryTimeOver => "recovery_time_over",

@@ -34,6 +34,12 @@ internal enum CircuitReason
     /// <summary>Opened: the last failure of the row was <c>grpc-status: 14</c>.</summary>
     GrpcUnavailable,
 
+    /// <summary>Opened: the instance failed far more often than its peers.</summary>
+    SuccessRate,
+
+    /// <summary>Opened: the instance answered far slower than its peers.</summary>
+    Latency,
+
     /// <summary>Opened: the probes call the instance unhealthy.</summary>
     ProbesFailed,
 

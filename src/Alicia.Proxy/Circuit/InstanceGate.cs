@@ -18,6 +18,7 @@ internal sealed class InstanceGate
     private int _standing;
     private bool _quiet = true;
     private bool _suspected;
+    private volatile bool _onlySuspected;
     private bool _retired;
     private int _passesSinceOpen;
     private int _permits;
@@ -49,6 +50,9 @@ internal sealed class InstanceGate
     private DateTimeOffset Now => _madeAt + _time.GetElapsedTime(_madeAtTimestamp);
 
     private Lock Openings => Siblings?.Openings ?? _lock;
+
+    /// <summary>True when the instance was out of use last because of a suspicion, and of nothing else.</summary>
+    public bool WasOnlySuspected => _onlySuspected;
 
     /// <summary>True unless the circuit is closed.</summary>
     public bool CircuitOut { get; private set; }
@@ -129,6 +133,34 @@ internal sealed class InstanceGate
             Settle_NeedsLock(moved);
             return (moved, _machine.Held != before);
         }
+    }
+
+    /// <summary>
+    /// Opens the circuit of an instance that is far worse than its peers, if the service can do without it: never its only usable instance, nor beyond the limit on ejections.
+    /// </summary>
+    /// <param name="reason">In what it is worse.</param>
+    /// <returns>True when the circuit opened.</returns>
+    public bool Eject(CircuitReason reason)
+    {
+        CircuitTransition? moved;
+        bool held;
+        lock (Openings)
+        {
+            if (Siblings?.HasOther(this) != true)
+                return false;
+            lock (_lock)
+            {
+                var before = _machine.Held;
+                moved = _machine.Ejected(reason, Siblings.MayEject(this), Now);
+                Settle_NeedsLock(moved);
+                held = _machine.Held != before;
+            }
+        }
+
+        if (held)
+            _surroundings.OpeningHeld(this);
+        Tell(moved);
+        return moved is not null;
     }
 
     /// <summary>An instance did something that only a dying one does, too late to count against the circuit: it broke off an answer.</summary>
@@ -302,6 +334,8 @@ internal sealed class InstanceGate
         var standing = _suspected || Live.Health == HealthStatus.Unhealthy || _machine.State == CircuitState.Open ? GateStanding.Shut
             : _machine.State == CircuitState.HalfOpen ? GateStanding.Trial
             : GateStanding.Usable;
+        if (standing != GateStanding.Usable)
+            _onlySuspected = (_standing == (int)GateStanding.Usable || _onlySuspected) && Live.Health != HealthStatus.Unhealthy && _machine.State == CircuitState.Closed;
         SetTimer_NeedsLock();
         if ((int)standing == _standing)
         {

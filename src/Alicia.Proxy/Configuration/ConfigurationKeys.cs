@@ -119,6 +119,11 @@ internal static partial class ConfigurationKeys
         Add("Forwarded:Trusted", ImmutableArray<IPNetwork>.Empty,
         new NetworksCodec(bareAddresses: true, linkLocal: true), "Networks of proxies whose X-Forwarded-* fields are kept.");
 
+    public static readonly ConfigurationKey<string?> AffinityKey = Add("Affinity:Key", (string?)null,
+        new PatternCodec(KeyPattern(), "16 to 512 visible ASCII characters without spaces"),
+        "Secret that cookies of session affinity are made with; the same on every proxy of a service. None: a random one at each start, so that callers are spread anew.",
+        restart: true, secret: true);
+
     public static readonly ConfigurationKey<bool> MetricsPerInstance = Add("Metrics:PerInstance", true, new BooleanCodec(),
         "Whether metrics have a series for each instance.");
 

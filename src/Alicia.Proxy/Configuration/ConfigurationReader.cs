@@ -44,6 +44,7 @@ internal static partial class ConfigurationReader
             Metrics = new MetricsConfiguration(values.Get(ConfigurationKeys.MetricsPerInstance), values.Get(ConfigurationKeys.MetricsPublic)),
             Logging = ReadLogging(values),
             OtlpEndpoint = values.Get(ConfigurationKeys.OtlpEndpoint),
+            Affinity = new AffinityConfiguration(values.Get(ConfigurationKeys.AffinityKey)),
             ForwardingHttp1 = values.Get(ConfigurationKeys.ForwardingHttp1)!.Value,
             Fingerprint = ConfigurationFingerprint.Of(values),
         };

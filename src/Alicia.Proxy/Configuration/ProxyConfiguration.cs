@@ -33,6 +33,9 @@ internal sealed record ProxyConfiguration
     /// <summary>Networks whose <c>X-Forwarded-*</c> fields are kept; none by default.</summary>
     public required ImmutableArray<IPNetwork> ForwardedTrusted { get; init; }
 
+    /// <summary>Cookies of session affinity.</summary>
+    public required AffinityConfiguration Affinity { get; init; }
+
     public required MetricsConfiguration Metrics { get; init; }
 
     public required LoggingConfiguration Logging { get; init; }
@@ -58,6 +61,7 @@ internal sealed record ProxyConfiguration
         Registry = Registry with { Store = running.Registry.Store, Path = running.Registry.Path },
         Mqtt = running.Mqtt,
         Logging = Logging with { Format = running.Logging.Format },
+        Affinity = running.Affinity,
         ForwardingHttp1 = running.ForwardingHttp1,
         Fingerprint = running.Fingerprint.With(Fingerprint),
     };
@@ -221,6 +225,14 @@ internal sealed record InstanceConfiguration
 /// <param name="Grace">Not ready, but still accepting; default 2 s.</param>
 /// <param name="Timeout">Then finishing what is in flight; default 8 s.</param>
 internal sealed record ShutdownConfiguration(TimeSpan Grace, TimeSpan Timeout);
+
+/// <summary>What session affinity has for all services. Changes need a restart.</summary>
+/// <param name="Key">Secret that cookies are made with, or null for a random one at each start.</param>
+internal sealed record AffinityConfiguration(string? Key)
+{
+    /// <summary>Keeps the secret out of logs and failure messages.</summary>
+    public override string ToString() => Key is null ? "random key" : "own key";
+}
 
 /// <summary>What is measured and who may read it.</summary>
 /// <param name="PerInstance">Whether series carry the instance; default true.</param>

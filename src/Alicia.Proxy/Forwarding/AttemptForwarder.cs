@@ -42,7 +42,7 @@ internal sealed partial class AttemptForwarder(
                 resolver.Refresh(member.Endpoint);
             if (member.Endpoint.Protocol == UpstreamProtocol.Http1 && UpgradeForwarder.Wants(context))
             {
-                exchange = new Exchange(request, state.Settings, member, slot, options, time, null) { Permit = permit };
+                exchange = new Exchange(request, state.Settings, member, slot, options, time, null) { Affinity = state.Affinity, Permit = permit };
                 return result = Conclude(request, member, exchange, await upgrades.ForwardAsync(context, exchange, member.Live, state.Settings), null);
             }
 
@@ -50,7 +50,7 @@ internal sealed partial class AttemptForwarder(
             CallerBody? body = null;
             if (context.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody == true)
                 context.Request.Body = body = new CallerBody(context.Request, request.Upstream.Live, deadline) { Record = record };
-            exchange = new Exchange(request, state.Settings, member, slot, options, time, deadline) { Permit = permit };
+            exchange = new Exchange(request, state.Settings, member, slot, options, time, deadline) { Affinity = state.Affinity, Permit = permit };
             var ending = deadline?.Token ?? CancellationToken.None;
             await using var upgrade = ForwarderUpgrade.For(context, member.Live, tunnels, ending);
             var error = await forwarder.SendAsync(

@@ -87,6 +87,7 @@ internal sealed partial class Exchange
         // With a transfer coding, a length is not the message's; and 204 has neither body nor length, whatever it says.
         if (isChunked || (status == StatusCodes.Status204NoContent && target.ContentLength > 0))
             target.Remove("Content-Length");
+        Affinity?.Keep(context, _member, _request.StrippedPrefix);
         Guard?.Amend(target);
     }
 }

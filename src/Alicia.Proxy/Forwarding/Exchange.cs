@@ -42,6 +42,9 @@ internal sealed partial class Exchange : HttpTransformer
     /// <summary>True when the instance cut its answer, or was silent for too long in the middle of it.</summary>
     public bool BrokenOff { get; private set; }
 
+    /// <summary>Tells the caller which instance it met; null when the service does not keep callers with theirs.</summary>
+    public Affinity? Affinity { get; init; }
+
     /// <summary>The permit of a trial, or 0 for an ordinary request.</summary>
     public int Permit { get; init; }
 

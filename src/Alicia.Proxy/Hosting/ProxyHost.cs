@@ -5,6 +5,7 @@ using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Configuration;
 using Alicia.Proxy.Connections;
 using Alicia.Proxy.Draining;
+using Alicia.Proxy.Ejection;
 using Alicia.Proxy.Forwarding;
 using Alicia.Proxy.Health;
 using Alicia.Proxy.Live;
@@ -128,13 +129,15 @@ internal sealed class ProxyHost : IAsyncDisposable
             services.AddSingleton<GateSurroundings>().AddSingleton<GateTable>();
             services.AddRegistry(configuration.Registry);
             services.AddUpstreamConnections();
-            services.AddBalancing();
+            services.AddBalancing(TimeProvider.System);
+            services.AddSingleton(new AffinityKey(configuration.Affinity.Key));
             services.AddRouting();
             services.AddProxyRouting();
             services.AddForwarding();
             services.AddSingleton<Departures>();
             // Not asked of the provider: a background loop may come to it after a start that failed has disposed of that.
             services.AddHealth(_ => current.Value.Registry.RemoveAfter);
+            services.AddEjection();
             services.AddManagement();
             services.AddProxyMetrics(listeners.Callers, HealthEndpoints.Version);
             services.AddProxyBus(configuration.Mqtt, listeners);

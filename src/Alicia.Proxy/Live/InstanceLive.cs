@@ -11,7 +11,10 @@ internal sealed class InstanceLive(long epoch)
     private Hot _hot = new() { Slots = 1, Weight = 1, ResponseTime = double.NaN };
     private readonly Lock _limitsLock = new();
     private int _maxConnections = 1;
+    private int _warmth = FullWarmth;
+    private int _warmest = FullWarmth;
     private bool _shut;
+    private PeakLatency? _peak;
     private int _health;
     private long _lastProbe;
     private long _leaseRenewedAt;
@@ -45,7 +48,49 @@ internal sealed class InstanceLive(long epoch)
         }
     }
 
-    /// <summary>Slots that may be taken now: the cap, or none while the instance is shut.</summary>
+    /// <summary>Warmth of an instance that is not new.</summary>
+    public const int FullWarmth = 20;
+
+    /// <summary>How much of its share the instance is ready for, 1–<see cref="FullWarmth"/>, by the time that it has been in use.</summary>
+    public int Warmth => Volatile.Read(ref _warmth);
+
+    /// <summary>When the instance came into use, as a <see cref="TimeProvider"/> timestamp, while it warms up; else 0. The publisher's.</summary>
+    public long WarmingSince { get; set; }
+
+    /// <summary>Share of its weight and cap that the instance gets now, above 0 and below 1; null when it gets all.</summary>
+    public double? WarmShare
+    {
+        get
+        {
+            lock (_limitsLock)
+                return _warmth < _warmest ? (double)_warmth / _warmest : null;
+        }
+    }
+
+    /// <summary>Takes over how warm the instance is. Its cap follows.</summary>
+    /// <param name="warmth">1–<see cref="FullWarmth"/>.</param>
+    /// <param name="warmest">The warmth of the warmest instance beside it: cap and share are relative to that, so that where all are new nobody is held back.</param>
+    public void Warm(int warmth, int warmest)
+    {
+        lock (_limitsLock)
+        {
+            Volatile.Write(ref _warmth, warmth);
+            _warmest = warmest;
+            ApplyLimits_NeedsLock();
+        }
+    }
+
+    /// <summary>Recent response times as <c>peak_ewma</c> has them; null while no service uses them here.</summary>
+    public PeakLatency? Peak => Volatile.Read(ref _peak);
+
+    /// <summary>From here on <see cref="Peak"/> is kept.</summary>
+    public void MeasurePeaks(TimeProvider time)
+    {
+        if (Peak is null)
+            Interlocked.CompareExchange(ref _peak, new PeakLatency(time), null);
+    }
+
+    /// <summary>Slots that may be taken now: the cap, as far as warmth lets it, or none while the instance is shut.</summary>
     public int Slots => Volatile.Read(ref _hot.Slots);
 
     /// <summary>True while no ordinary request may go there, whatever the cap. Written by whoever judges the instance.</summary>
@@ -212,11 +257,18 @@ internal sealed class InstanceLive(long epoch)
     }
 
     /// <summary>A full fence, like the taking of a slot: of a request and a closing that race, one sees the other.</summary>
-    private void ApplyLimits_NeedsLock() => Interlocked.Exchange(ref _hot.Slots, _shut ? 0 : _maxConnections);
+    private void ApplyLimits_NeedsLock() => Interlocked.Exchange(ref _hot.Slots, _shut ? 0 : WarmCap_NeedsLock());
+
+    /// <summary>The cap as warmth leaves it, rounded up: at least 1 where the cap is, or an instance would never get warm.</summary>
+    private int WarmCap_NeedsLock() => _warmth >= _warmest ? _maxConnections : (int)((((long)_maxConnections * _warmth) + _warmest - 1) / _warmest);
 
     public void CountRequest() => Interlocked.Increment(ref _hot.TotalRequests);
 
-    public void CountFailure() => Interlocked.Increment(ref _hot.FailedRequests);
+    public void CountFailure()
+    {
+        Interlocked.Increment(ref _hot.FailedRequests);
+        _peak?.Failed();
+    }
 
     /// <summary>Folds one time to response head (seconds) into the moving average.</summary>
     public void RecordResponseTime(double seconds)
@@ -225,6 +277,7 @@ internal sealed class InstanceLive(long epoch)
         const double NewSample = 0.1;
         Interlocked.Increment(ref _hot.Heads);
         Interlocked.Add(ref _hot.ResponseMicros, (long)(seconds * 1e6));
+        _peak?.Answered(seconds);
         var old = Volatile.Read(ref _hot.ResponseTime);
         Volatile.Write(ref _hot.ResponseTime, double.IsNaN(old) ? seconds : old + ((seconds - old) * NewSample));
     }

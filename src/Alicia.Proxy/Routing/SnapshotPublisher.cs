@@ -25,12 +25,14 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
     private readonly PolicyCatalog _policies;
     private readonly GateTable _gates;
     private readonly GateSurroundings _surroundings;
+    private readonly AffinityKey _affinityKey;
     private readonly TimeProvider _time;
     private readonly ILogger<SnapshotPublisher> _logger;
     private readonly Channel<bool> _signal = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite, SingleReader = true });
     private readonly CancellationTokenSource _stopping = new();
     private readonly Dictionary<string, ClusterConfig> _clusters = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Upstream> _upstreams = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, SlowStart> _slowStarts = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, bool> _rearranged = new(StringComparer.Ordinal);
     private readonly Lock _waitersLock = new();
     private readonly PriorityQueue<TaskCompletionSource, long> _waiters = new();
@@ -39,22 +41,25 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
     private RoutingTable _table = RoutingTable.Empty;
     private Task _loop = Task.CompletedTask;
     private long _appliedRevision = -1;
+    private bool _starting;
     private volatile bool _failing;
     private long _publications;
     private long _publishingTicks;
     private long _lastTicks;
 
     public SnapshotPublisher(ServiceRegistry registry, SnapshotConfigProvider provider, IServiceProvider services, LiveTable lives,
-        EndpointTable endpoints, PolicyCatalog policies, GateTable gates, GateSurroundings surroundings, TimeProvider time, ILogger<SnapshotPublisher> logger)
+        EndpointTable endpoints, PolicyCatalog policies, GateTable gates, GateSurroundings surroundings, AffinityKey affinityKey, TimeProvider time, ILogger<SnapshotPublisher> logger)
     {
         (_registry, _provider, _services, _lives, _endpoints, _policies, _time, _logger) = (registry, provider, services, lives, endpoints, policies, time, logger);
-        (_gates, _surroundings) = (gates, surroundings);
+        (_gates, _surroundings, _affinityKey) = (gates, surroundings, affinityKey);
         registry.Published += (_, _) => _signal.Writer.TryWrite(true);
-        surroundings.RotationChanged = service =>
-        {
-            _rearranged.TryAdd(service, true);
-            _signal.Writer.TryWrite(true);
-        };
+        surroundings.RotationChanged = Rearrange;
+    }
+
+    private void Rearrange(string service)
+    {
+        _rearranged.TryAdd(service, true);
+        _signal.Writer.TryWrite(true);
     }
 
     /// <summary>How long a failed publication waits before it is tried again.</summary>
@@ -95,7 +100,9 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
     /// </summary>
     public async Task StartAsync()
     {
+        _starting = true;
         await PublishAsync(_registry.Snapshot);
+        _starting = false;
         _loop = Task.Run(RunAsync, CancellationToken.None);
     }
 
@@ -116,6 +123,8 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
     {
         await _stopping.CancelAsync();
         await _loop;
+        foreach (var slowStart in _slowStarts.Values)
+            slowStart.Dispose();
         _stopping.Dispose();
     }
 
@@ -196,6 +205,8 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
         {
             _clusters.Remove(gone.Name);
             _upstreams.Remove(gone.Name);
+            if (_slowStarts.Remove(gone.Name, out var slowStart))
+                slowStart.Dispose();
             _lives.Retire(gone.Name);
             setChanged = clustersChanged = true;
             routesChanged |= !gone.Routes.IsEmpty;
@@ -259,20 +270,23 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
     }
 
     /// <summary>Makes tiers of the instances in rotation: those that every request may go to, and those on trial. The slots of the others are shut already.</summary>
-    private static void Arrange(Upstream upstream, PoolMember[] rotation, BalancingPolicy policy, ServiceSettings settings)
+    private void Arrange(Upstream upstream, PoolMember[] rotation, BalancingPolicy policy, ServiceSettings settings)
     {
         var before = upstream.State.Tiers;
         var tiers = new List<Tier>();
-        foreach (var group in rotation.GroupBy(m => m.Priority).OrderBy(g => g.Key))
+        var groups = rotation.GroupBy(m => m.Priority).OrderBy(g => g.Key).Select(g => (All: g.ToArray(), Usable: g.Where(m => m.Gate.Standing == GateStanding.Usable).ToArray())).ToList();
+        if (!_slowStarts.TryGetValue(upstream.Name, out var slowStart))
+            _slowStarts[upstream.Name] = slowStart = new SlowStart(_time, () => Rearrange(upstream.Name));
+        slowStart.Arrange([.. groups.Select(g => g.Usable)], settings.Get(SettingKeys.SlowStart), _starting);
+        foreach (var (all, usable) in groups)
         {
-            var usable = group.Where(m => m.Gate.Standing == GateStanding.Usable).ToArray();
             // A pool that says the same keeps its place in the rotation.
             var pool = Array.Find(before, t => t.Pool.Count > 0 && t.Pool.SameAs(usable))?.Pool ?? new Pool(usable);
-            policy.Prepare(pool);
-            tiers.Add(new Tier(pool, [.. group.Where(m => m.Gate.Standing == GateStanding.Trial)]));
+            policy.Prepare(pool, settings);
+            tiers.Add(new Tier(pool, [.. all.Where(m => m.Gate.Standing == GateStanding.Trial)]));
         }
 
-        upstream.State = new UpstreamState([.. tiers], rotation, policy, settings);
+        upstream.State = new UpstreamState([.. tiers], rotation, policy, settings) { Affinity = Affinity.Of(upstream.Name, rotation, settings, _affinityKey) };
     }
 
     private void NotifyDepartures(RegistrySnapshot snapshot)

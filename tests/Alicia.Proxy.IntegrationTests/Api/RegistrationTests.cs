@@ -28,7 +28,7 @@ public sealed class RegistrationTests(RunningProxy running) : IClassFixture<Runn
         var shown = await RegistryApi.DocumentOfAsync(answer);
         shown.EnumerateObject().Select(p => p.Name).Should().BeEquivalentTo(
             "instance_id", "service_name", "host", "port", "scheme", "protocol", "weight", "max_connections", "priority", "metadata", "registered_at", "source", "state",
-            "health_status", "last_health_check", "response_time", "active_connections", "total_requests", "failed_requests", "circuit", "lease");
+            "health_status", "last_health_check", "response_time", "warming", "active_connections", "total_requests", "failed_requests", "circuit", "lease");
         (shown.Text("instance_id"), shown.Text("service_name"), shown.Text("host"), shown.Number("port")).Should().Be(("tts:1", _service, "10.0.0.5", 8003));
         (shown.Text("scheme"), shown.Text("protocol"), shown.Text("source")).Should().Be(("http", "h2c", "api"));
         (shown.Number("weight"), shown.Number("max_connections")).Should().Be((3, 7));

@@ -8,16 +8,16 @@ public sealed class PolicyChangeTests(RunningProxy running) : IClassFixture<Runn
     [Fact]
     public async Task Changes_under_load_lose_no_request_and_send_none_twice()
     {
-        string[] algorithms = ["least_connections", "weighted_round_robin", "random", "round_robin"];
+        string[] algorithms = ["least_connections", "power_of_two_choices", "weighted_round_robin", "peak_ewma", "random", "consistent_hash", "round_robin"];
         var service = await running.ServiceAsync(4);
 
         var load = Load.Start(running.Proxy.Address, clients: 16, _ => $"/{service}/status/204");
         for (var round = 0; round < 60; round++)
         {
-            using var algorithm = await running.Registry.PatchServiceAsync(service, new { algorithm = algorithms[round % 4], max_connections = 50 + round });
+            using var algorithm = await running.Registry.PatchServiceAsync(service, new { slow_start = 1 + (round % 3), algorithm = algorithms[round % algorithms.Length], max_connections = 50 + round });
             var instance = running.Backends[round % 4].Name;
             using var limits = await running.Registry.PatchInstanceAsync(service, instance, new { weight = 1 + (round * 37 % 1000), max_connections = 16 + round });
-            (await RegistryApi.DocumentOfAsync(algorithm)).GetProperty("algorithm").GetString().Should().Be(algorithms[round % 4]);
+            (await RegistryApi.DocumentOfAsync(algorithm)).GetProperty("algorithm").GetString().Should().Be(algorithms[round % algorithms.Length]);
             limits.IsSuccessStatusCode.Should().BeTrue();
             await load.MoreAsync(20);
         }

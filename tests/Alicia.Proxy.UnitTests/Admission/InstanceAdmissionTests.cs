@@ -8,7 +8,7 @@ namespace Alicia.Proxy.UnitTests.Admission;
 
 public sealed class InstanceAdmissionTests
 {
-    public static TheoryData<string> Policies => ["round_robin", "least_connections", "weighted_round_robin", "random"];
+    public static TheoryData<string> Policies => [.. ((ChoiceCodec)SettingKeys.Algorithm.Codec).Choices];
 
     [Theory]
     [MemberData(nameof(Policies))]
@@ -194,13 +194,7 @@ public sealed class InstanceAdmissionTests
 
     private static UpstreamState State(string policy, params PoolMember[] members)
     {
-        BalancingPolicy chosen = policy switch
-        {
-            "round_robin" => new RoundRobin(),
-            "least_connections" => new LeastConnections(),
-            "weighted_round_robin" => new WeightedRoundRobin(),
-            _ => new WeightedRandom(Random.Shared),
-        };
+        var chosen = BalancingServices.All(Random.Shared, TimeProvider.System).Single(p => p.Name == policy);
         return new UpstreamState(new Pool(members), chosen, ServiceSettings.BuiltIn);
     }
 }

@@ -9,7 +9,7 @@ namespace Alicia.Proxy.UnitTests.Architecture;
 public sealed partial class RoomDependencyTests
 {
     private static readonly string[] Features =
-        ["Admission", "Balancing", "Bus", "Circuit", "Connections", "Draining", "Events", "Forwarding", "Health", "Live", "Registry", "Routing", "Storage"];
+        ["Admission", "Balancing", "Bus", "Circuit", "Connections", "Draining", "Ejection", "Events", "Forwarding", "Health", "Live", "Registry", "Routing", "Storage"];
 
     /// <summary>Room → rooms that it may know. Some rooms are not built yet; their rows say where they will stand.</summary>
     private static readonly Dictionary<string, string[]> Allowed = new()
@@ -23,6 +23,7 @@ public sealed partial class RoomDependencyTests
         ["Balancing"] = ["Circuit", "Connections", "Live", "Registry"],
         ["Admission"] = ["Balancing", "Circuit", "Live"],
         ["Routing"] = ["Balancing", "Circuit", "Connections", "Events", "Live", "Registry"],
+        ["Ejection"] = ["Balancing", "Circuit", "Live", "Registry", "Routing"],
         ["Draining"] = ["Circuit", "Connections", "Live", "Registry"],
         ["Forwarding"] = ["Admission", "Balancing", "Circuit", "Connections", "Live", "Registry", "Routing"],
         ["Health"] = ["Balancing", "Circuit", "Connections", "Events", "Live", "Registry", "Routing"],

@@ -1,5 +1,6 @@
 using Alicia.Proxy.Balancing;
 using Alicia.Proxy.Live;
+using Alicia.Proxy.Registry.Settings;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Yarp.ReverseProxy.LoadBalancing;
@@ -13,14 +14,36 @@ public sealed class PolicyContractTests
 {
     private static readonly int[] Weights = [5, 3, 2, 1, 1, 7];
 
-    public static TheoryData<string> Names => ["round_robin", "least_connections", "weighted_round_robin", "random"];
+    public static TheoryData<string> Names => [.. Choices];
+
+    private static IReadOnlyList<string> Choices => ((ChoiceCodec)SettingKeys.Algorithm.Codec).Choices;
 
     [Theory]
     [MemberData(nameof(Names))]
     public void A_pick_allocates_nothing(string name)
     {
         var policy = Policy(name);
-        AssertNoAllocation(policy, new Pool(Members(Weights)));
+        var pool = new Pool(Members(Weights));
+        policy.Prepare(pool, ServiceSettings.BuiltIn);
+        AssertNoAllocation(policy, pool);
+    }
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void A_pick_among_instances_that_are_busy_and_warm_up_allocates_nothing(string name)
+    {
+        var policy = Policy(name);
+        var members = Members(Weights);
+        foreach (var member in members)
+        {
+            member.Live.Warm((int)member.Live.Epoch, InstanceLive.FullWarmth);
+            member.Live.TryReserve().Should().BeTrue();
+        }
+
+        var pool = new Pool(members);
+        policy.Prepare(pool, ServiceSettings.BuiltIn);
+        pool.Warming.Should().BeTrue();
+        AssertNoAllocation(policy, pool);
     }
 
     [Fact]
@@ -88,31 +111,25 @@ public sealed class PolicyContractTests
     [Fact]
     public void Every_policy_is_registered_for_YARP_and_for_the_catalog_as_one_object()
     {
-        using var services = new ServiceCollection().AddBalancing().BuildServiceProvider();
+        using var services = new ServiceCollection().AddBalancing(TimeProvider.System).BuildServiceProvider();
         var catalog = services.GetRequiredService<PolicyCatalog>();
         var yarps = services.GetServices<ILoadBalancingPolicy>().ToDictionary(p => p.Name);
 
-        yarps.Keys.Should().BeEquivalentTo("round_robin", "least_connections", "weighted_round_robin", "random");
+        yarps.Keys.Should().BeEquivalentTo(Choices, "what configuration offers is there, and the other way round");
         foreach (var (name, policy) in yarps)
             catalog[name].Should().BeSameAs(policy);
     }
 
-    private static BalancingPolicy Policy(string name) => name switch
-    {
-        "round_robin" => new RoundRobin(),
-        "least_connections" => new LeastConnections(),
-        "weighted_round_robin" => new WeightedRoundRobin(),
-        _ => new WeightedRandom(new Random(1)),
-    };
+    private static BalancingPolicy Policy(string name) => BalancingServices.All(new Random(1), TimeProvider.System).Single(p => p.Name == name);
 
     private static void AssertNoAllocation(BalancingPolicy policy, Pool pool)
     {
         var sum = 0;
         for (var i = 0; i < 10_000; i++)
-            sum += policy.Pick(pool, 0);
+            sum += policy.Pick(pool, (ulong)(i % 1000));
         var before = GC.GetAllocatedBytesForCurrentThread();
         for (var i = 0; i < 10_000; i++)
-            sum += policy.Pick(pool, 0);
+            sum += policy.Pick(pool, (ulong)(i % 1000));
         (GC.GetAllocatedBytesForCurrentThread() - before).Should().Be(0);
         sum.Should().BeGreaterThan(0);
     }

@@ -9,10 +9,11 @@ namespace Alicia.Proxy.UnitTests.Balancing;
 /// <summary>Pool members and pools for the balancing and admission tests, and the counts that come of them.</summary>
 internal static class Pools
 {
-    public static PoolMember Member(long epoch, int weight = 1, int cap = 1_000_000)
+    public static PoolMember Member(long epoch, int weight = 1, int cap = 1_000_000, string? id = null)
     {
         var live = new InstanceLive(epoch) { Weight = weight, MaxConnections = cap };
-        return new PoolMember(live, UpstreamEndpoint.None, new DestinationState(DestinationIds.Of(epoch)), InstanceGate.Detached(live));
+        var endpoint = id is null ? UpstreamEndpoint.None : new UpstreamEndpoint(epoch, id, "http", "127.0.0.1", 8080);
+        return new PoolMember(live, endpoint, new DestinationState(DestinationIds.Of(epoch)), InstanceGate.Detached(live));
     }
 
     /// <summary>One member for each weight, with epochs from 1.</summary>

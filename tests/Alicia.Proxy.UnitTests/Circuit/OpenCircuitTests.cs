@@ -17,6 +17,28 @@ public sealed class OpenCircuitTests
 
     public static TheoryData<string> BadAnswers => [.. Answers];
 
+    [Theory]
+    [InlineData("SuccessRate")]
+    [InlineData("Latency")]
+    public void What_a_comparison_with_its_peers_opened_waits_its_time_whatever_probes_say(string reason)
+    {
+        var machine = Closed();
+        machine.Ejected(Enum.Parse<CircuitReason>(reason), mayOpen: true, At(0)).Should().Be(new CircuitTransition(CircuitState.Closed, CircuitState.Open, Enum.Parse<CircuitReason>(reason)));
+        machine.ProbesPassed(At(1)).Should().BeNull("they passed all along");
+        machine.Ejected(CircuitReason.Latency, mayOpen: true, At(2)).Should().BeNull("it is out already");
+        machine.RetryAt.Should().Be(At(10));
+        machine.Tick(At(10)).Should().Be(Recovered);
+        machine.Ejected(CircuitReason.Latency, mayOpen: true, At(11)).Should().BeNull("trials decide now");
+    }
+
+    [Fact]
+    public void A_comparison_that_may_not_open_it_is_counted_as_held()
+    {
+        var machine = Closed();
+        machine.Ejected(CircuitReason.Latency, mayOpen: false, At(0)).Should().BeNull();
+        (machine.State, machine.Held).Should().Be((CircuitState.Closed, 1));
+    }
+
     [Fact]
     public void Time_alone_half_opens_it_exactly_at_its_time_and_not_a_tick_before()
     {

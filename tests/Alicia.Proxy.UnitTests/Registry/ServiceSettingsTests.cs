@@ -33,6 +33,24 @@ public sealed class ServiceSettingsTests
     public void A_timeout_as_long_as_the_interval_is_no_fault() =>
         ServiceSettings.Resolve(ShortInterval.With(SettingKeys.HealthCheckTimeout, TimeSpan.FromSeconds(1))).CrossFaults().Should().BeEmpty();
 
+    [Theory]
+    [InlineData("field")]
+    [InlineData("cookie")]
+    public void Hashing_by_something_that_has_a_name_needs_the_name(string by)
+    {
+        var settings = Settings(SettingKeys.HashBy, by);
+        ServiceSettings.Resolve(settings).CrossFaults().Should().ContainSingle().Which.Should().Match<(SettingKey Key, string Fault)>(f => f.Key == SettingKeys.HashName && f.Fault.Contains(by));
+        ServiceSettings.Resolve(settings.With(SettingKeys.HashName, "x-user")).CrossFaults().Should().BeEmpty();
+    }
+
+    [Fact]
+    public void A_cookie_for_other_sites_must_go_over_TLS_only()
+    {
+        var settings = Settings(SettingKeys.AffinitySameSite, "none");
+        ServiceSettings.Resolve(settings).CrossFaults().Select(f => f.Key).Should().Equal(SettingKeys.AffinitySecure);
+        ServiceSettings.Resolve(settings.With(SettingKeys.AffinitySecure, "always")).CrossFaults().Should().BeEmpty();
+    }
+
     [Fact]
     public void An_explicit_none_wins_over_an_earlier_value()
     {

@@ -142,13 +142,16 @@ public sealed class StoredDocumentTests
             yield return null;
         yield return key.Codec switch
         {
+            IntegerCodec when key == SettingKeys.HashBoundPercent => 150,
             IntegerCodec => 7,
+            DecimalCodec => 2.25,
             BooleanCodec => false,
             ChoiceCodec choice => choice.Choices[^1],
             DurationCodec or OptionalDurationCodec => (object)TimeSpan.FromMilliseconds(7250),
             StatusRangesCodec => "200,301-308",
             StatusListCodec => (IReadOnlyList<int>)[418, 599],
             TextCodec when key == SettingKeys.HealthCheckPath => "/a?b=%20\"<e>",
+            TextCodec when key == SettingKeys.HashName || key == SettingKeys.AffinityCookie => "__Host-x",
             TextCodec when key == SettingKeys.HealthCheckHost => "[::1]:8080",
             TextCodec => " \"ok\"\n日本 ",
             _ => throw new NotSupportedException($"no sample for {key.WirePath}"),

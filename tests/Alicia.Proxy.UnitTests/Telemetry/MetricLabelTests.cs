@@ -40,7 +40,8 @@ public sealed class MetricLabelTests
     [Fact]
     public void Every_reason_of_a_circuit_has_its_word() => Pin(CircuitNames.Of,
         (CircuitReason.ConnectErrors, "connect_errors"), (CircuitReason.Timeouts, "timeouts"), (CircuitReason.Resets, "resets"), (CircuitReason.ProtocolErrors, "protocol_errors"),
-        (CircuitReason.FailureStatuses, "failure_statuses"), (CircuitReason.GrpcUnavailable, "grpc_unavailable"), (CircuitReason.ProbesFailed, "probes_failed"),
+        (CircuitReason.FailureStatuses, "failure_statuses"), (CircuitReason.GrpcUnavailable, "grpc_unavailable"),
+        (CircuitReason.SuccessRate, "success_rate"), (CircuitReason.Latency, "latency"), (CircuitReason.ProbesFailed, "probes_failed"),
         (CircuitReason.ProbesPassed, "probes_passed"), (CircuitReason.RecoveryTimeOver, "recovery_time_over"), (CircuitReason.TrialFailed, "trial_failed"),
         (CircuitReason.TrialsSucceeded, "trials_succeeded"), (CircuitReason.Operator, "operator"));
 

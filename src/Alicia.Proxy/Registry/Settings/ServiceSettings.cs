@@ -105,5 +105,9 @@ internal sealed class ServiceSettings
             yield return (SettingKeys.HealthCheckTimeout, $"must be at most the interval ({Durations.ToText(interval)})");
         if (Get(SettingKeys.HealthCheckFast) > interval)
             yield return (SettingKeys.HealthCheckFast, $"must be at most the interval ({Durations.ToText(interval)})");
+        if (Get(SettingKeys.HashBy) is "field" or "cookie" && Get(SettingKeys.HashName) is null)
+            yield return (SettingKeys.HashName, $"must name the {Get(SettingKeys.HashBy)} that Hash:By asks for");
+        if (Get(SettingKeys.AffinitySameSite) == "none" && Get(SettingKeys.AffinitySecure) != "always")
+            yield return (SettingKeys.AffinitySecure, "must be always where Affinity:SameSite is none: browsers drop such a cookie otherwise");
     }
 }

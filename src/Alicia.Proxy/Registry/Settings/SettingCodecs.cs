@@ -81,6 +81,34 @@ internal sealed class IntegerCodec(int min, int max) : SettingCodec<int>
     private bool InRange(int value) => value >= min && value <= max;
 }
 
+/// <summary>Numbers in a range, with or without a fraction.</summary>
+internal sealed class DecimalCodec(double min, double max) : SettingCodec<double>
+{
+    public override string Rule { get; } = string.Create(CultureInfo.InvariantCulture, $"a number from {min} to {max}");
+
+    public override bool TryParseText(string text, out double value) =>
+        double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out value) && InRange(value);
+
+    public override bool TryParseJson(JsonElement json, out double value)
+    {
+        value = 0;
+        return json.ValueKind == JsonValueKind.Number && json.TryGetDouble(out value) && InRange(value);
+    }
+
+    public override void WriteJson(Utf8JsonWriter writer, double value) => writer.WriteNumberValue(value);
+
+    public override string ToText(double value) => value.ToString(CultureInfo.InvariantCulture);
+
+    public override void WriteSchema(Utf8JsonWriter writer)
+    {
+        writer.WriteString("type", "number");
+        writer.WriteNumber("minimum", min);
+        writer.WriteNumber("maximum", max);
+    }
+
+    private bool InRange(double value) => value >= min && value <= max;
+}
+
 /// <summary>True or false.</summary>
 internal sealed class BooleanCodec : SettingCodec<bool>
 {

@@ -15,7 +15,30 @@ internal static partial class SettingKeys
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(10);
 
     public static readonly SettingKey<string> Algorithm = Add("Algorithm", "round_robin",
-        new ChoiceCodec("round_robin", "least_connections", "weighted_round_robin", "random"), "How an instance is picked for a request.");
+        new ChoiceCodec("round_robin", "least_connections", "weighted_round_robin", "random", "power_of_two_choices", "peak_ewma", "consistent_hash"),
+        "How an instance is picked for a request.");
+
+    public static readonly SettingKey<string> HashBy = Add("Hash:By", "address", new ChoiceCodec("address", "field", "cookie", "path"),
+        "What consistent_hash keeps requests together by: the caller's address, the field or cookie called Hash:Name, or the path without its query.");
+
+    public static readonly SettingKey<string?> HashName = Add("Hash:Name", (string?)null,
+        new TextCodec(TokenPattern(), 128, "the name of a field or cookie of at most 128 characters, or none", optional: true), "Field or cookie that Hash:By means.");
+
+    public static readonly SettingKey<int> HashBoundPercent = Add("Hash:BoundPercent", 125, new IntegerCodec(101, 10000),
+        "How much of its fair share of the requests in flight an instance may have before a key's next choice serves, in percent.");
+
+    public static readonly SettingKey<string?> AffinityCookie = Add("Affinity:Cookie", (string?)null,
+        new TextCodec(TokenPattern(), 128, "the name of a cookie of at most 128 characters, or none", optional: true),
+        "Cookie that keeps a caller with one instance. None: off.");
+
+    public static readonly SettingKey<TimeSpan?> AffinityLifetime = Add("Affinity:Lifetime", (TimeSpan?)null, new OptionalDurationCodec(Second, 365 * Day),
+        "How long callers keep the cookie. None: until their browser is closed.");
+
+    public static readonly SettingKey<string> AffinitySecure = Add("Affinity:Secure", "auto", new ChoiceCodec("auto", "always", "never"),
+        "Whether the cookie goes over TLS only: auto does as the request came.");
+
+    public static readonly SettingKey<string> AffinitySameSite = Add("Affinity:SameSite", "lax", new ChoiceCodec("lax", "strict", "none"),
+        "Whether the cookie comes along from other sites; none needs Affinity:Secure to be always.");
 
     public static readonly SettingKey<int> MaxConnections = Add("MaxConnections", 100, new IntegerCodec(1, 100000),
         "Requests in flight to one instance at once, unless the instance says otherwise.");
@@ -75,6 +98,33 @@ internal static partial class SettingKeys
     public static readonly SettingKey<int> MaxEjectionPercent = Add("MaxEjectionPercent", 100, new IntegerCodec(0, 100),
         "Share of a service's instances that circuits may take out; beyond it a circuit stays closed and is counted.");
 
+    public static readonly SettingKey<TimeSpan> EjectionInterval = Add("Ejection:Interval", 10 * Second, new DurationCodec(Second, Hour),
+        "How often instances are compared with each other, and over which time.");
+
+    public static readonly SettingKey<bool> EjectionSuccessRate = Add("Ejection:SuccessRate:Enabled", false, new BooleanCodec(),
+        "Whether an instance that fails far more often than its peers trips its circuit.");
+
+    public static readonly SettingKey<double> EjectionSuccessRateStdevFactor = Add("Ejection:SuccessRate:StdevFactor", 1.9, new DecimalCodec(0.1, 100),
+        "Standard deviations below the mean from which a success rate is an outlier.");
+
+    public static readonly SettingKey<int> EjectionSuccessRateMinimumHosts = Add("Ejection:SuccessRate:MinimumHosts", 5, new IntegerCodec(3, 10000),
+        "Instances with MinimumRequests that it takes to compare success rates.");
+
+    public static readonly SettingKey<int> EjectionSuccessRateMinimumRequests = Add("Ejection:SuccessRate:MinimumRequests", 100, new IntegerCodec(1, 1000000),
+        "Requests of an instance within the interval from which its success rate counts.");
+
+    public static readonly SettingKey<bool> EjectionLatency = Add("Ejection:Latency:Enabled", false, new BooleanCodec(),
+        "Whether an instance that answers far slower than its peers trips its circuit.");
+
+    public static readonly SettingKey<double> EjectionLatencyStdevFactor = Add("Ejection:Latency:StdevFactor", 1.9, new DecimalCodec(0.1, 100),
+        "Standard deviations above the mean from which a mean response time is an outlier.");
+
+    public static readonly SettingKey<int> EjectionLatencyMinimumHosts = Add("Ejection:Latency:MinimumHosts", 5, new IntegerCodec(3, 10000),
+        "Instances with MinimumRequests that it takes to compare response times.");
+
+    public static readonly SettingKey<int> EjectionLatencyMinimumRequests = Add("Ejection:Latency:MinimumRequests", 100, new IntegerCodec(1, 1000000),
+        "Answers of an instance within the interval from which its mean response time counts.");
+
     public static readonly SettingKey<TimeSpan> ConnectTimeout = Add("Timeouts:Connect", 5 * Second, new DurationCodec(Tick, Hour),
         "How long a connection to an instance may take to open, name resolution and TLS included.");
 
@@ -131,6 +181,9 @@ internal static partial class SettingKeys
 
     [GeneratedRegex(@"^/[\x21-\x7e]*\z", RegexOptions.CultureInvariant)]
     private static partial Regex TargetPattern();
+
+    [GeneratedRegex(@"^[!#$%&'*+.^_`|~0-9A-Za-z-]+\z", RegexOptions.CultureInvariant)]
+    private static partial Regex TokenPattern();
 
     [GeneratedRegex(@"^[^\x00-\x08\x0e-\x1f]+\z", RegexOptions.CultureInvariant)]
     private static partial Regex AnyPattern();

@@ -59,7 +59,9 @@ export class InstanceRow {
     setBadge(this.#circuit, CIRCUITS[circuit.state] ?? "idle", words(circuit.state));
     setText(this.#cells.flight, `${count(instance.active_connections)} / ${count(instance.max_connections)}`);
     setText(this.#cells.response, duration(instance.response_time));
-    setText(this.#cells.weight, instance.priority === 0 ? String(instance.weight) : `${instance.weight}, backup ${instance.priority}`);
+    const backup = instance.priority === 0 ? "" : `, backup ${instance.priority}`;
+    const warming = instance.warming === null ? "" : `, warming up: ${percent(instance.warming)}`;
+    setText(this.#cells.weight, `${instance.weight}${backup}${warming}`);
     const draining = instance.state === "draining";
     this.#button(this.#drain, draining ? "Activate" : "Drain");
     this.#button(this.#break, circuit.state === "closed" ? "Open circuit" : "Close circuit");
