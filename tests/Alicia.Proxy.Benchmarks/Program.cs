@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Alicia.Proxy.Benchmarks;
 using Alicia.Proxy.Benchmarks.Load;
 using Alicia.Proxy.Benchmarks.Micro;
+using Alicia.Proxy.Benchmarks.Simulation;
 
 const string Usage = """
     Usage: Alicia.Proxy.Benchmarks VERB [options] [--report FILE]
@@ -11,6 +12,7 @@ const string Usage = """
       forward     what the proxy adds to a request, beside direct calls and other proxies
       metrics     what being observed costs, and a scrape of many instances
       probe       what health checks cost
+      simulate    what each algorithm makes of an ailing instance, in virtual time
       bus         what a storm of messages on the bus does to requests
 
     README.md beside the project explains the options.
@@ -31,6 +33,8 @@ try
     {
         case "pick":
             return await PickRun.RunAsync(rest);
+        case "simulate":
+            return await SimulateRun.RunAsync(rest);
         case "registry":
         case "forward":
         case "metrics":

@@ -14,7 +14,9 @@ public class PickBenchmarks
 {
     private UpstreamState _upstream = UpstreamState.Initial;
 
-    [Params("round_robin", "least_connections", "weighted_round_robin", "random")]
+    private ulong _key;
+
+    [Params("round_robin", "least_connections", "weighted_round_robin", "random", "power_of_two_choices", "peak_ewma", "consistent_hash")]
     public string Policy { get; set; } = "";
 
     [Params(2, 10, 100, 1000)]
@@ -24,7 +26,10 @@ public class PickBenchmarks
     public void SetUp() => _upstream = Upstreams.State(Policy, Instances);
 
     [Benchmark]
-    public int Pick() => _upstream.Policy.Pick(_upstream.Tiers[0].Pool, 0);
+    public int Pick() => _upstream.Policy.Pick(_upstream.Tiers[0].Pool, NextKey());
+
+    /// <summary>Another key each time, as requests have; a multiplication by an odd number goes through all of them.</summary>
+    private ulong NextKey() => _upstream.Policy.UsesKey ? _key = (_key + 1) * 0x9E3779B97F4A7C15 : 0;
 
     [Benchmark]
     public int AdmitAndRelease()
@@ -72,8 +77,12 @@ internal static class Upstreams
     {
         var members = Enumerable.Range(0, instances).Select(i => Member(new InstanceLive(i + 1) { MaxConnections = 100, Weight = Weight(i) }));
         // The chance of production, not a seeded one: what it costs is part of the figure.
-        BalancingPolicy[] policies = [new RoundRobin(), new LeastConnections(), new WeightedRoundRobin(), new WeightedRandom(Random.Shared)];
-        return new UpstreamState(new Pool(members), policies.Single(p => p.Name == policy), ServiceSettings.BuiltIn);
+        var chosen = BalancingServices.All(Random.Shared, TimeProvider.System).Single(p => p.Name == policy);
+        var pool = new Pool(members);
+        chosen.Prepare(pool, ServiceSettings.BuiltIn);
+        foreach (var live in pool.Lives)
+            live.RecordResponseTime(0.01);
+        return new UpstreamState(pool, chosen, ServiceSettings.BuiltIn);
     }
 
     private static PoolMember Member(InstanceLive live) => new(live, UpstreamEndpoint.None, new DestinationState(DestinationIds.Of(live.Epoch)), InstanceGate.Detached(live));
