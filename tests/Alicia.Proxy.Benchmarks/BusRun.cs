@@ -23,6 +23,8 @@ internal sealed class BusRun
     private readonly int _rate;
     private readonly int _seconds;
     private readonly int _connections;
+    private readonly int _pause;
+    private readonly bool _apart;
     private readonly MarkdownReport _report;
     private readonly List<Measured> _measured = [];
 
@@ -33,12 +35,19 @@ internal sealed class BusRun
         _rate = options.Number("rate", 10_000, 100, 1_000_000);
         _seconds = options.Number("seconds", 10, 1, 600);
         _connections = options.Number("connections", 1, 1, 1000);
+        _pause = options.Number("pause", 1, 0, 1000);
+        _apart = (options.Text("cores") ?? "apart") switch
+        {
+            "apart" => true,
+            "shared" => false,
+            _ => throw new UsageException("--cores is apart or shared"),
+        };
         _report = new MarkdownReport("Requests beside a storm on the bus", options.CommandLine, Machine.Here());
     }
 
     public static async Task<int> RunAsync(string[] args, CancellationToken interrupted)
     {
-        var options = new VerbOptions("bus", args, "rate", "seconds", "rounds", "connections", "set", "proxy");
+        var options = new VerbOptions("bus", args, "rate", "seconds", "rounds", "connections", "pause", "cores", "set", "proxy");
         var directory = Directory.CreateTempSubdirectory("alicia-bench-");
         try
         {
@@ -66,6 +75,15 @@ internal sealed class BusRun
         string[] settings = [.. _options.All("set"), "Mqtt:Host=127.0.0.1", string.Create(CultureInfo.InvariantCulture, $"Mqtt:Port={brokerPort}")];
         var (proxy, _) = await ProxyProcess.StartAsync(_options.Text("proxy") ?? Programs.Proxy, directory, settings);
         await using var proxyEnds = proxy;
+        if (_apart)
+        {
+            // Broker and publisher stand for another machine.
+            Cores.Keep(Environment.ProcessId, 1);
+            Cores.Keep(broker.Id, 1);
+            foreach (var id in (int[])[backend.Id, generator.Id, proxy.Id])
+                Cores.Keep(id, 0);
+        }
+
         await UntilConnectedAsync(proxy);
         var service = Names.Service(0);
         for (var i = 0; i < 4; i++)
@@ -77,9 +95,9 @@ internal sealed class BusRun
         var elsewhere = messages.Select(m => ("alicia/elsewhere/" + m.Topic, m.Text)).ToArray();
         // The first announcements are commits; what follows are repetitions.
         await publisher.RunAsync(messages, 500, 1, _interrupted);
-        await generator.LoadAsync(new LoadOrder(proxy.Data.Port, _connections, 5, Services: 1));
+        await generator.LoadAsync(new LoadOrder(proxy.Data.Port, _connections, 5, Services: 1, _pause));
 
-        var rounds = _options.Number("rounds", 7, 1, 100);
+        var rounds = _options.Number("rounds", 5, 1, 100);
         (string Name, IReadOnlyList<(string, string)>? Messages)[] lanes = [("no messages", null), ("messages elsewhere", elsewhere), ("messages to the proxy", messages)];
         for (var round = -1; round < rounds; round++)
         {
@@ -91,7 +109,7 @@ internal sealed class BusRun
                 var cpu = ProcessFigures.CpuSeconds(proxy.Id);
                 using var enough = CancellationTokenSource.CreateLinkedTokenSource(_interrupted);
                 var storm = lane.Messages is null ? Task.FromResult(0L) : publisher.RunAsync(lane.Messages, _rate, _seconds, enough.Token);
-                var load = await generator.LoadAsync(new LoadOrder(proxy.Data.Port, _connections, _seconds, Services: 1));
+                var load = await generator.LoadAsync(new LoadOrder(proxy.Data.Port, _connections, _seconds, Services: 1, _pause));
                 var sent = await storm;
                 cpu = ProcessFigures.CpuSeconds(proxy.Id) - cpu;
                 var heard = await listener.AskAsync() - before;
@@ -148,7 +166,7 @@ internal sealed class BusRun
     {
         _report.Line("");
         _report.Line(string.Create(CultureInfo.InvariantCulture,
-            $"{_connections} connections in a closed loop; messages of about 300 bytes, one in ten an announcement. Latencies in microseconds, medians over the rounds with their range."));
+            $"{_connections} connections, each waiting {_pause} ms between an answer and the next request; {(_apart ? "broker and publisher have a core of their own, as on a machine of their own" : "broker and publisher share the cores with the rest")}; messages of about 300 bytes, one in ten an announcement. Latencies in microseconds, medians over the rounds with their range."));
         _report.Table(
             ["lane", "requests/s", "p50", "p99", "messages/s sent", "taken by the proxy", "proxy CPU s/s"],
             _measured.GroupBy(m => m.Lane).Select(g => (IReadOnlyList<string>)

@@ -44,6 +44,9 @@ internal sealed record Lane(string Name, int Port, int? ProcessId)
 
     public IReadOnlyList<Round> Rounds => _rounds;
 
+    /// <summary>Requests so far, those of the warm-up included.</summary>
+    public long Requests { get; private set; }
+
     /// <summary>Runs the load once and keeps what came of it.</summary>
     /// <exception cref="InvalidOperationException">A request failed: figures with failures in them compare nothing.</exception>
     public async Task RunAsync(ChildProcess generator, int round, int connections, double seconds)
@@ -53,6 +56,7 @@ internal sealed record Lane(string Name, int Port, int? ProcessId)
         var cpu = Cpu() - before;
         if (result.Errors > 0 || result.Requests == 0)
             throw new InvalidOperationException($"{Name}: {result.Errors} requests failed, {result.Requests} did not; the first failure: {result.FirstError}");
+        Requests += result.Requests;
         if (round >= 0)
             _rounds.Add(new Round(round, connections, result, cpu * 1e6 / result.Requests));
     }

@@ -1,20 +1,27 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
+using Alicia.Proxy.Benchmarks.Load;
 using Alicia.Proxy.Benchmarks.Processes;
 using Alicia.Proxy.Benchmarks.Reporting;
 
 namespace Alicia.Proxy.Benchmarks;
 
 /// <summary>
-/// <c>metrics</c>: what being observed costs. The proxy beside itself while it is scraped, and beside a build from before it had metrics; and how long a scrape of very many
-/// instances takes.
+/// <c>metrics</c>: what being observed costs. The proxy beside itself with each kind of telemetry and with all of them, and, where one is given, beside an older build; and how long a
+/// scrape of very many instances takes.
 /// </summary>
 internal sealed class MetricsRun : IAsyncDisposable
 {
     private const string Before = "before";
-    private const string Unscraped = "unscraped";
+    private const string Off = "off";
     private const string Scraped = "scraped";
+    private const string AccessLog = "access log";
+    private const string Traces = "traces";
+    private const string All = "all";
+
+    /// <summary>CPU of a request with all telemetry on, of that with none.</summary>
+    private const double AimRatio = 1.05;
 
     private readonly VerbOptions _options;
     private readonly int _rounds;
@@ -23,7 +30,9 @@ internal sealed class MetricsRun : IAsyncDisposable
     private readonly List<IAsyncDisposable> _running = [];
     private readonly List<Lane> _lanes = [];
     private readonly CancellationToken _interrupted;
-    private ProxyProcess? _scraped;
+    private readonly Dictionary<string, double> _lines = [];
+    private long _spans;
+    private readonly Dictionary<string, ProxyProcess> _proxies = [];
 
     private MetricsRun(VerbOptions options, CancellationToken interrupted)
     {
@@ -96,12 +105,17 @@ internal sealed class MetricsRun : IAsyncDisposable
         _running.Add(backend);
         var generator = Programs.StartGenerator();
         _running.Add(generator);
+        var receiver = OtlpSink.Start();
+        _running.Add(receiver);
         if (_options.Text("before") is { } program)
             await StartAsync(Before, program, directory, backendPort);
-        await StartAsync(Unscraped, Programs.Proxy, directory, backendPort);
-        _scraped = await StartAsync(Scraped, Programs.Proxy, directory, backendPort);
+        await StartAsync(Off, Programs.Proxy, directory, backendPort);
+        var scraped = await StartAsync(Scraped, Programs.Proxy, directory, backendPort);
+        await StartAsync(AccessLog, Programs.Proxy, directory, backendPort, "Logging:AccessLog=on");
+        await StartAsync(Traces, Programs.Proxy, directory, backendPort, $"Otlp:Endpoint={receiver.Address}");
+        var all = await StartAsync(All, Programs.Proxy, directory, backendPort, "Logging:AccessLog=on", $"Otlp:Endpoint={receiver.Address}");
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(_interrupted);
-        var scraping = ScrapeEverySecondAsync(_scraped, ended.Token);
+        var scraping = Task.WhenAll(ScrapeEverySecondAsync(scraped, ended.Token), ScrapeEverySecondAsync(all, ended.Token));
         foreach (var lane in _lanes)
         {
             await Console.Out.WriteLineAsync($"… warming up {lane.Name}");
@@ -120,12 +134,17 @@ internal sealed class MetricsRun : IAsyncDisposable
 
         await ended.CancelAsync();
         await scraping;
+        // A log of which half the lines were dropped would be cheap.
+        foreach (var name in (string[])[AccessLog, All])
+            _lines[name] = _proxies[name].OutputLines / (double)_lanes.Single(l => l.Name == name).Requests;
+        _spans = receiver.Bodies;
     }
 
-    private async Task<ProxyProcess> StartAsync(string name, string program, string directory, int backendPort)
+    private async Task<ProxyProcess> StartAsync(string name, string program, string directory, int backendPort, params string[] settings)
     {
-        var (proxy, _) = await ProxyProcess.StartAsync(program, Directory.CreateDirectory(Path.Combine(directory, name)).FullName, _options.All("set"));
+        var (proxy, _) = await ProxyProcess.StartAsync(program, Directory.CreateDirectory(Path.Combine(directory, name)).FullName, [.. _options.All("set"), .. settings]);
         _running.Add(proxy);
+        _proxies[name] = proxy;
         for (var i = 0; i < 4; i++)
             await proxy.RegisterAsync(Names.Service(0), Names.Instance(i), backendPort, maxConnections: 1000);
         _lanes.Add(new Lane(name, proxy.Data.Port, proxy.Id));
@@ -151,8 +170,13 @@ internal sealed class MetricsRun : IAsyncDisposable
         var report = new MarkdownReport("Metrics", _options.CommandLine, machine);
         report.Section("Forwarding while observed");
         report.Line("");
-        report.Line(string.Create(CultureInfo.InvariantCulture, $"GET, answer of 128 bytes, HTTP/1.1 keep-alive, {_connections} connections in a closed loop; {_rounds} rounds of {_seconds} s for each lane, lanes interleaved. Medians with their range; ratios are taken within a round. `{Before}` is a build of the last commit without metrics, `{Scraped}` is scraped every second."));
-        report.Table(["lane", "requests/s", "CPU µs/request", $"CPU of {_lanes[0].Name}", $"CPU of {Unscraped}"], _lanes.Select(Row));
+        report.Line(string.Create(CultureInfo.InvariantCulture, $"GET, answer of 128 bytes, HTTP/1.1 keep-alive, {_connections} connections in a closed loop; {_rounds} rounds of {_seconds} s for each lane, lanes interleaved. Medians with their range; ratios are taken within a round. `{Scraped}` is scraped every second; `{AccessLog}` writes a line of JSON for every request to a pipe; `{Traces}` sends spans over OTLP at the default of Otlp:TracesPerSecond; `{All}` does all three."));
+        report.Table(["lane", "requests/s", "CPU µs/request", $"CPU of {Off}"], _lanes.Select(Row));
+        report.Line("");
+        report.Line(string.Create(CultureInfo.InvariantCulture, $"Lines of access log per request: {string.Join(", ", _lines.Select(l => $"{l.Key} {l.Value:0.000}"))}. Batches that the receiver of traces and metrics got: {_spans}."));
+        var ratio = Against(_lanes.Single(l => l.Name == All), Off);
+        report.Section("Aim");
+        report.Table(["aim", "measured", "met"], [[string.Create(CultureInfo.InvariantCulture, $"CPU per request with all telemetry on ≤ {AimRatio} × that with none, median of the rounds"), ratio.Spread("0.000"), ratio.Quantile(0.5) <= AimRatio ? "yes" : "no"]]);
         report.Section("A scrape of many instances");
         report.Line("");
         var rest = new Samples(scrapes.Milliseconds.Skip(1));
@@ -162,15 +186,15 @@ internal sealed class MetricsRun : IAsyncDisposable
 
     private IReadOnlyList<string> Row(Lane lane)
     {
-        Samples Against(string name) =>
-            new(lane.Rounds.Select(r => r.CpuMicroseconds / _lanes.Single(l => l.Name == name).Rounds.Single(o => o.Number == r.Number).CpuMicroseconds));
         return
         [
             lane.Name,
             new Samples(lane.Rounds.Select(r => r.Load.PerSecond)).Spread("#,0"),
             new Samples(lane.Rounds.Select(r => r.CpuMicroseconds)).Spread("0.0"),
-            lane == _lanes[0] ? "" : Against(_lanes[0].Name).Spread("0.000"),
-            lane.Name == Unscraped ? "" : Against(Unscraped).Spread("0.000"),
+            lane.Name == Off ? "" : Against(lane, Off).Spread("0.000"),
         ];
     }
+
+    private Samples Against(Lane lane, string name) =>
+        new(lane.Rounds.Select(r => r.CpuMicroseconds / _lanes.Single(l => l.Name == name).Rounds.Single(o => o.Number == r.Number).CpuMicroseconds));
 }

@@ -16,10 +16,14 @@ internal sealed class BrokerStream(Socket socket, TimeProvider time) : Stream
     /// <summary>Reads that follow each other closer than this let messages gather for as long: a thousand wake-ups a second instead of one a message.</summary>
     private static readonly TimeSpan Gathering = TimeSpan.FromMilliseconds(1);
 
+    /// <summary>Reads of what was gathered between two looks at whether somebody else wants the core: the client library reads a message in two or three.</summary>
+    private const uint YieldEvery = 4;
+
     private readonly byte[] _buffer = new byte[BufferBytes];
     private int _from;
     private int _to;
     private long _filledAt;
+    private uint _reads;
 
     /// <summary>Connects in the client library's stead.</summary>
     internal sealed class Provider(TimeProvider time) : IMqttClientStreamProvider
@@ -67,6 +71,12 @@ internal sealed class BrokerStream(Socket socket, TimeProvider time) : Stream
             // From here on in the pool, whichever thread noticed that there is something to read.
             await Task.Yield();
             _filledAt = time.GetTimestamp();
+        }
+        else if (++_reads % YieldEvery == 0)
+        {
+            // What was gathered is many messages, a few microseconds each, and no request is to wait for all of them: whoever is ready to run on this core goes first. The system does not
+            // interrupt a thread for an equal one before it has had its slice, which is milliseconds. It costs a third of a microsecond when nobody waits.
+            Thread.Yield();
         }
 
         var count = Math.Min(buffer.Length, _to - _from);

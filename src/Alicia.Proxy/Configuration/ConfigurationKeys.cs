@@ -147,6 +147,9 @@ internal static partial class ConfigurationKeys
     public static readonly ConfigurationKey<Uri?> OtlpEndpoint =
         Add("Otlp:Endpoint", (Uri?)null, new UrlCodec(), "Where traces and metrics are sent over OTLP.");
 
+    public static readonly ConfigurationKey<int> OtlpTracesPerSecond = Add("Otlp:TracesPerSecond", 100, new IntegerCodec(0, 1_000_000),
+        "Requests of a second that are traced at most; the trace fields of the others go through as they came. 0: none are traced.");
+
     public static readonly ConfigurationKey<Http1Forwarding?> ForwardingHttp1 =
         Add("Forwarding:Http1", (Http1Forwarding?)Http1Forwarding.Yarp,
         Lower<Http1Forwarding>(), "How HTTP/1.1 requests are sent to an instance.", restart: true);

@@ -45,6 +45,7 @@ internal static partial class ConfigurationReader
             Logging = ReadLogging(values),
             OtlpEndpoint = values.Get(ConfigurationKeys.OtlpEndpoint),
             Affinity = new AffinityConfiguration(values.Get(ConfigurationKeys.AffinityKey)),
+            OtlpTracesPerSecond = values.Get(ConfigurationKeys.OtlpTracesPerSecond),
             ForwardingHttp1 = values.Get(ConfigurationKeys.ForwardingHttp1)!.Value,
             Fingerprint = ConfigurationFingerprint.Of(values),
         };

@@ -43,6 +43,9 @@ internal sealed record ProxyConfiguration
     /// <summary>Where traces and metrics are sent over OTLP, or null for nowhere.</summary>
     public required Uri? OtlpEndpoint { get; init; }
 
+    /// <summary>Requests of a second that are traced at most; 0 and up.</summary>
+    public required int OtlpTracesPerSecond { get; init; }
+
     public required Http1Forwarding ForwardingHttp1 { get; init; }
 
     /// <summary>What each key came to; a reload is told from it.</summary>

@@ -160,6 +160,9 @@ internal sealed class AddressSlot(UpstreamEndpoint endpoint, int id, IPAddress a
 
     public IPAddress Address { get; } = address;
 
+    /// <summary>Address and port in words, for logs.</summary>
+    public string Text { get; } = new IPEndPoint(address, endpoint.Port).ToString();
+
     private readonly string _plain = $"http://{Authority(endpoint.Epoch, id)}:{endpoint.Port}";
     private readonly string _secure = $"https://{Authority(endpoint.Epoch, id)}:{endpoint.Port}";
 

@@ -1,11 +1,10 @@
-using System.Threading.Channels;
 using Alicia.Proxy.Configuration;
 
 namespace Alicia.Proxy.Telemetry;
 
 /// <summary>
-/// The access log: requests leave entries in a bounded queue, one thread writes them. A request never waits for whoever reads the log; when the queue is full its line is
-/// dropped and counted.
+/// The access log: requests add their lines to a bounded text, one thread writes it. A request never waits for whoever reads the log; when the text is full its line is
+/// dropped and counted. The line is made on the request's own thread: that costs less than keeping what it is made of for another.
 /// </summary>
 /// <param name="configuration">Format of the lines.</param>
 /// <param name="random">Decides which requests are sampled; called by many threads at once.</param>
@@ -14,11 +13,8 @@ namespace Alicia.Proxy.Telemetry;
 /// <param name="logger">Reports dropped lines.</param>
 internal sealed partial class AccessLog(CurrentConfiguration configuration, Random random, Stream output, TimeProvider time, ILogger<AccessLog> logger) : IHostedService
 {
-    /// <summary>Entries that may wait: a tenth of a second of the fastest traffic. With each text at its longest they hold 50 MB.</summary>
-    public const int Capacity = 4096;
-
-    /// <summary>Bytes after which a batch of lines is written though more are waiting.</summary>
-    private const int BatchBytes = 64 * 1024;
+    /// <summary>Bytes that may wait to be written: a quarter of a second of the fastest traffic.</summary>
+    public const int Capacity = 4 * 1024 * 1024;
 
     /// <summary>How long lines gather before they are written together. Written one by one, each would cost a wake-up and a system call.</summary>
     private static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(20);
@@ -29,17 +25,23 @@ internal sealed partial class AccessLog(CurrentConfiguration configuration, Rand
     /// <summary>Dropped lines are reported at most so often.</summary>
     private static readonly TimeSpan ReportEvery = TimeSpan.FromMinutes(1);
 
-    private readonly Channel<AccessLogEntry> _entries =
-        Channel.CreateBounded<AccessLogEntry>(new BoundedChannelOptions(Capacity) { FullMode = BoundedChannelFullMode.Wait, SingleReader = true });
+    /// <summary>Where a thread makes its lines.</summary>
+    [ThreadStatic]
+    private static LogLine? _line;
 
+    private readonly Lock _lock = new();
+    private readonly AutoResetEvent _any = new(false);
     private readonly ManualResetEventSlim _stopping = new();
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private LogLine _waiting = new();
+    private int _waitingLines;
     private long _dropped;
     private long _reported;
     private long _reportedAt;
     private bool _broken;
+    private bool _over;
 
-    /// <summary>Lines that were not written since the start, because the queue was full or writing failed.</summary>
+    /// <summary>Lines that were not written since the start, because too much waited or writing failed.</summary>
     public long Dropped => Volatile.Read(ref _dropped);
 
     /// <summary>Decides whether the next request gets a line.</summary>
@@ -49,11 +51,27 @@ internal sealed partial class AccessLog(CurrentConfiguration configuration, Rand
         return share > 0 && (share >= 1 || random.NextDouble() < share);
     }
 
-    /// <summary>Leaves an entry to be written.</summary>
-    public void Write(AccessLogEntry entry)
+    /// <summary>Leaves a line to be written.</summary>
+    public void Write(in AccessLogEntry entry)
     {
-        if (!_entries.Writer.TryWrite(entry))
-            Interlocked.Increment(ref _dropped);
+        var line = _line ??= new LogLine();
+        line.Clear();
+        AccessLogLine.Write(line, in entry, configuration.Value.Logging.AccessLogFormat);
+        bool first;
+        lock (_lock)
+        {
+            if (_over || _waiting.Length + line.Length > Capacity)
+            {
+                Interlocked.Increment(ref _dropped);
+                return;
+            }
+
+            first = _waitingLines++ == 0;
+            _waiting.Raw(line.Written);
+        }
+
+        if (first)
+            _any.Set();
     }
 
     public Task StartAsync(CancellationToken cancellationToken)
@@ -65,48 +83,46 @@ internal sealed partial class AccessLog(CurrentConfiguration configuration, Rand
 
     public async Task StopAsync(CancellationToken cancellationToken)
     {
-        _entries.Writer.TryComplete();
         _stopping.Set();
+        _any.Set();
         await Task.WhenAny(_ended.Task, Task.Delay(Farewell, time, CancellationToken.None));
     }
 
     private void Run()
     {
-        var line = new LogLine();
+        var writing = new LogLine();
         try
         {
-            while (_entries.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult())
+            for (var stopping = false; !stopping;)
             {
+                _any.WaitOne();
                 _stopping.Wait(Gather);
-                var format = configuration.Value.Logging.AccessLogFormat;
-                while (Batch(line, format) is > 0 and var count)
-                    Send(line, count);
+                // Looked at before the last lines are taken: what was left before the stop is written.
+                stopping = _stopping.IsSet;
+                int count;
+                lock (_lock)
+                {
+                    (writing, _waiting) = (_waiting, writing);
+                    (count, _waitingLines) = (_waitingLines, 0);
+                }
+
+                if (count > 0)
+                    Send(writing, count);
+                writing.Clear();
                 Report();
             }
         }
         catch (Exception e)
         {
-            // Requests find the queue full from now on and go on without it.
+            // Requests find the log closed from now on and go on without it.
             LogDied(logger, e);
         }
         finally
         {
+            lock (_lock)
+                _over = true;
             _ended.SetResult();
         }
-    }
-
-    /// <returns>How many lines it has.</returns>
-    private int Batch(LogLine line, AccessLogFormat format)
-    {
-        var count = 0;
-        line.Clear();
-        while (line.Length < BatchBytes && _entries.Reader.TryRead(out var entry))
-        {
-            AccessLogLine.Write(line, entry, format);
-            count++;
-        }
-
-        return count;
     }
 
     private void Send(LogLine line, int count)

@@ -7,10 +7,9 @@ using Microsoft.AspNetCore.Http.Features;
 namespace Alicia.Proxy.Telemetry;
 
 /// <summary>
-/// One request as the access log tells of it. Taken while the request is still there, written later by another thread: it holds texts that cannot change, cut to a length
-/// that bounds what a full queue may keep in memory.
+/// One request as the access log tells of it, at its end: texts are cut to a length that bounds a line.
 /// </summary>
-internal sealed record AccessLogEntry
+internal readonly record struct AccessLogEntry()
 {
     /// <summary>Longest target that is logged whole, in characters.</summary>
     public const int MaxTarget = 4096;
@@ -60,8 +59,8 @@ internal sealed record AccessLogEntry
 
     public string? InstanceId { get; init; }
 
-    /// <summary>Where the last attempt went.</summary>
-    public IPEndPoint? Upstream { get; init; }
+    /// <summary>Address and port that the last attempt went to.</summary>
+    public string? Upstream { get; init; }
 
     public int Attempts { get; init; }
 
@@ -104,7 +103,7 @@ internal sealed record AccessLogEntry
             TimeToHead = record.HeadAt == 0 ? null : time.GetElapsedTime(record.StartedAt, record.HeadAt),
             Service = record.Service,
             InstanceId = record.Endpoint?.InstanceId,
-            Upstream = record.Slot is { } slot ? new IPEndPoint(slot.Address, slot.Endpoint.Port) : null,
+            Upstream = record.Slot?.Text,
             Attempts = record.Attempts,
             Outcome = outcome,
             Error = record.Error?.Type,

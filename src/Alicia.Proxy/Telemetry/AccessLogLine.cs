@@ -8,7 +8,7 @@ namespace Alicia.Proxy.Telemetry;
 /// <summary>Writes one entry of the access log as one line, as JSON or in the Combined Log Format. What the fields are called is what operators' programs look for: docs/operations.md lists them.</summary>
 internal static class AccessLogLine
 {
-    public static void Write(LogLine line, AccessLogEntry entry, AccessLogFormat format)
+    public static void Write(LogLine line, in AccessLogEntry entry, AccessLogFormat format)
     {
         if (format == AccessLogFormat.Json)
             WriteJson(line, entry);
@@ -16,13 +16,24 @@ internal static class AccessLogLine
             WriteCombined(line, entry);
     }
 
-    private static void WriteJson(LogLine line, AccessLogEntry entry)
+    private static void WriteJson(LogLine line, in AccessLogEntry entry)
     {
         line.Raw("{\"time\":\""u8);
-        line.Formatted(entry.At.UtcDateTime, "yyyy-MM-dd'T'HH:mm:ss.fff'Z'");
+        line.Time(entry.At, TimeForm.Iso8601);
         line.Raw("\""u8);
         Text(line, ",\"request_id\":"u8, entry.RequestId);
-        Text(line, ",\"client\":"u8, Text(entry.Client));
+        line.Raw(",\"client\":"u8);
+        if (entry.Client is null)
+        {
+            line.Raw("null"u8);
+        }
+        else
+        {
+            line.Raw("\""u8);
+            Address(line, entry.Client);
+            line.Raw("\""u8);
+        }
+
         Text(line, ",\"method\":"u8, entry.Method);
         Text(line, ",\"scheme\":"u8, entry.Scheme);
         Text(line, ",\"host\":"u8, entry.Host);
@@ -40,7 +51,7 @@ internal static class AccessLogLine
             line.Raw("null"u8);
         Text(line, ",\"service\":"u8, entry.Service);
         Text(line, ",\"instance_id\":"u8, entry.InstanceId);
-        Text(line, ",\"upstream\":"u8, entry.Upstream?.ToString());
+        Text(line, ",\"upstream\":"u8, entry.Upstream);
         Number(line, ",\"attempts\":"u8, entry.Attempts);
         Text(line, ",\"outcome\":"u8, Of(entry.Outcome));
         Text(line, ",\"error\":"u8, entry.Error);
@@ -52,11 +63,14 @@ internal static class AccessLogLine
     }
 
     /// <summary>The nine fields of the format, then the proxy's: request id, host, service, instance, address, attempts, duration, time to head, outcome, Proxy-Status, trace id.</summary>
-    private static void WriteCombined(LogLine line, AccessLogEntry entry)
+    private static void WriteCombined(LogLine line, in AccessLogEntry entry)
     {
-        line.Combined(Text(entry.Client) ?? "-");
+        if (entry.Client is null)
+            line.Raw("-"u8);
+        else
+            Address(line, entry.Client);
         line.Raw(" - - ["u8);
-        line.Formatted(entry.At.UtcDateTime, "dd/MMM/yyyy:HH:mm:ss '+0000'");
+        line.Time(entry.At, TimeForm.CommonLog);
         line.Raw("] \""u8);
         line.Combined(entry.Method);
         line.Raw(" "u8);
@@ -73,7 +87,7 @@ internal static class AccessLogLine
         Quoted(line, entry.Host);
         Quoted(line, entry.Service);
         Quoted(line, entry.InstanceId);
-        Quoted(line, entry.Upstream?.ToString());
+        Quoted(line, entry.Upstream);
         line.Raw(" "u8);
         line.Number(entry.Attempts);
         line.Raw(" "u8);
@@ -100,9 +114,9 @@ internal static class AccessLogLine
         _ => "error",
     };
 
-    private static string? Status(AccessLogEntry entry) => entry.Error is null ? null : "alicia; error=" + entry.Error;
+    private static string? Status(in AccessLogEntry entry) => entry.Error is null ? null : "alicia; error=" + entry.Error;
 
-    private static string? Text(IPAddress? address) => (address is { IsIPv4MappedToIPv6: true } ? address.MapToIPv4() : address)?.ToString();
+    private static void Address(LogLine line, IPAddress address) => line.Formatted(address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address, default);
 
     private static void Text(LogLine line, ReadOnlySpan<byte> name, string? value)
     {

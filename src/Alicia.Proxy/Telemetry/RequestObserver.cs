@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Alicia.Proxy.Configuration;
 using Alicia.Proxy.Forwarding;
 using Alicia.Proxy.Live;
@@ -15,11 +16,13 @@ internal sealed class RequestObserver : IDisposable
     private readonly AccessLog _accessLog;
     private readonly Tracing _tracing;
     private readonly TimeProvider _time;
+    private readonly TraceBudget _traces;
     private readonly IDisposable _watch;
 
     public RequestObserver(CurrentConfiguration configuration, ForwardingOptions options, AccessLog accessLog, Tracing tracing, TimeProvider time)
     {
         (_configuration, _options, _accessLog, _tracing, _time) = (configuration, options, accessLog, tracing, time);
+        _traces = new TraceBudget(time);
         _watch = ChangeToken.OnChange(() => configuration.ChangeToken, Follow);
         Follow();
     }
@@ -29,7 +32,8 @@ internal sealed class RequestObserver : IDisposable
         if (!_options.Recording)
             return next(context);
         var sampled = _accessLog.Samples();
-        return sampled || _tracing.IsOn ? RecordAsync(context, next, sampled) : next(context);
+        var span = _tracing.IsOn ? StartSpan(context) : null;
+        return sampled || span is not null ? RecordAsync(context, next, sampled, span) : next(context);
     }
 
     public void Dispose() => _watch.Dispose();
@@ -41,9 +45,19 @@ internal sealed class RequestObserver : IDisposable
         _options.Recording = value.Logging.AccessLog > 0 || value.OtlpEndpoint is not null;
     }
 
-    private async Task RecordAsync(HttpContext context, RequestDelegate next, bool sampled)
+    /// <summary>Null where the request is not traced: none are left for this second, or the sampler or the caller said no.</summary>
+    private Activity? StartSpan(HttpContext context)
     {
-        var span = _tracing.IsOn ? RequestSpans.StartRequest(context) : null;
+        if (!_traces.TryTake(_configuration.Value.OtlpTracesPerSecond))
+            return null;
+        var span = RequestSpans.StartRequest(context);
+        if (span is not { Recorded: true })
+            _traces.GiveBack();
+        return span;
+    }
+
+    private async Task RecordAsync(HttpContext context, RequestDelegate next, bool sampled, Activity? span)
+    {
         var record = new RequestRecord(_time.GetUtcNow(), _time.GetTimestamp(), span);
         context.Features.Set(record);
         try

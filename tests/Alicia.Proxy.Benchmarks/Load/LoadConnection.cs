@@ -36,7 +36,7 @@ internal sealed class LoadConnection : IDisposable
 
     /// <summary>Runs until <paramref name="end"/> (a <see cref="Stopwatch"/> timestamp). An answer other than 200 is counted; a broken connection ends
     /// the loop.</summary>
-    public async Task RunAsync(long end)
+    public async Task RunAsync(long end, TimeSpan pause)
     {
         try
         {
@@ -49,6 +49,8 @@ internal sealed class LoadConnection : IDisposable
                     Latencies.Record(Stopwatch.GetElapsedTime(start).Ticks * 100);
                 else
                     Fail(head);
+                if (pause > TimeSpan.Zero)
+                    await Task.Delay(pause);
             }
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException or InvalidDataException)

@@ -11,7 +11,9 @@ namespace Alicia.Proxy.Benchmarks.Load;
 /// <param name="Connections">Connections kept open, each with one request under way: a closed loop.</param>
 /// <param name="Seconds">Length of the run.</param>
 /// <param name="Services">Number of services that requests go to in turn (<see cref="Names.Service"/>).</param>
-internal sealed record LoadOrder(int Port, int Connections, double Seconds, int Services);
+/// <param name="PauseMs">Milliseconds that each connection lets pass after an answer. 0: none, which keeps whatever is measured as busy as it can be; to tell what disturbs a
+/// request, leave room for the disturbance.</param>
+internal sealed record LoadOrder(int Port, int Connections, double Seconds, int Services, int PauseMs = 0);
 
 /// <summary>What came of a run, as one line of JSON on its standard output. Latencies are in microseconds.</summary>
 /// <param name="Requests">Answers with status 200.</param>
@@ -62,7 +64,7 @@ internal static class LoadGenerator
                 connections.Add(await LoadConnection.OpenAsync(target, requests, first: i * order.Services / order.Connections));
             var start = Stopwatch.GetTimestamp();
             var end = start + (long)(order.Seconds * Stopwatch.Frequency);
-            var runs = connections.Select(c => c.RunAsync(end)).ToArray();
+            var runs = connections.Select(c => c.RunAsync(end, TimeSpan.FromMilliseconds(order.PauseMs))).ToArray();
             // Cutting a socket ends its loop with an error that is counted.
             await Task.WhenAny(Task.WhenAll(runs), Task.Delay(TimeSpan.FromSeconds(order.Seconds) + _patience));
             connections.ForEach(c => c.Dispose());

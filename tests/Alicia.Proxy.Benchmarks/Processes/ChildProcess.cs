@@ -17,10 +17,14 @@ internal sealed class ChildProcess : IAsyncDisposable
     private readonly Queue<string> _errors = new();
 
     private readonly bool _hasWorkers;
+    private long _outputLines;
 
     private ChildProcess(Process process, bool hasWorkers) => (_process, _hasWorkers) = (process, hasWorkers);
 
     public int Id => _process.Id;
+
+    /// <summary>Lines of its output so far.</summary>
+    public long OutputLines => Volatile.Read(ref _outputLines);
 
     /// <param name="file">Program.</param>
     /// <param name="arguments">Its arguments.</param>
@@ -114,9 +118,13 @@ internal sealed class ChildProcess : IAsyncDisposable
     private void KeepOutput(string? line)
     {
         if (line is null)
+        {
             _output.Writer.TryComplete();
-        else
-            _output.Writer.TryWrite(line);
+            return;
+        }
+
+        Interlocked.Increment(ref _outputLines);
+        _output.Writer.TryWrite(line);
     }
 
     private void KeepError(string? line)

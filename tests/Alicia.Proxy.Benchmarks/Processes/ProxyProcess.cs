@@ -30,6 +30,9 @@ internal sealed class ProxyProcess : IAsyncDisposable
 
     public int Id => _process.Id;
 
+    /// <summary>Lines of its standard output so far.</summary>
+    public long OutputLines => _process.OutputLines;
+
     public Uri Data { get; }
 
     /// <summary>To the management listener; one connection for each request under way.</summary>

@@ -26,7 +26,7 @@ internal static class Entries
         TimeToHead = TimeSpan.FromMilliseconds(10.25),
         Service = "tts",
         InstanceId = "tts-1",
-        Upstream = new IPEndPoint(IPAddress.Parse("10.0.0.5"), 8003),
+        Upstream = "10.0.0.5:8003",
         Attempts = 1,
         Outcome = RequestOutcome.Success,
         UserAgent = "curl/8.5.0",
