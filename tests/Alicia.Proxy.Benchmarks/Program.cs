@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Alicia.Proxy.Benchmarks;
 using Alicia.Proxy.Benchmarks.Load;
 using Alicia.Proxy.Benchmarks.Micro;
+using Alicia.Proxy.Benchmarks.Peers;
 using Alicia.Proxy.Benchmarks.Simulation;
 
 const string Usage = """
@@ -10,6 +11,7 @@ const string Usage = """
       pick        what a routing and balancing decision costs: nanoseconds and bytes
       registry    registrations, restarts and memory of a proxy with many instances
       forward     what the proxy adds to a request, beside direct calls and other proxies
+      peers       this proxy beside nginx, HAProxy, Caddy and bare YARP: tests/bench/run builds and runs it
       metrics     what being observed costs, and a scrape of many instances
       probe       what health checks cost
       simulate    what each algorithm makes of an ailing instance, in virtual time
@@ -37,6 +39,7 @@ try
             return await SimulateRun.RunAsync(rest);
         case "registry":
         case "forward":
+        case "peers":
         case "metrics":
         case "probe":
         case "bus":
@@ -47,12 +50,15 @@ try
                 {
                     "registry" => RegistryRun.RunAsync(rest, interrupted.Token),
                     "forward" => ForwardRun.RunAsync(rest, interrupted.Token),
+                    "peers" => PeersRun.RunAsync(rest, interrupted.Token),
                     "metrics" => MetricsRun.RunAsync(rest, interrupted.Token),
                     "probe" => ProbeRun.RunAsync(rest, interrupted.Token),
                     _ => BusRun.RunAsync(rest, interrupted.Token),
                 });
             }
 
+        case BareYarp.Verb:
+            return await BareYarp.RunAsync(rest);
         case LoadBackend.Verb:
             return await LoadBackend.RunAsync(rest);
         case LoadGenerator.Verb:

@@ -139,7 +139,8 @@ internal sealed class ChildProcess : IAsyncDisposable
         }
     }
 
-    private string LastErrors()
+    /// <summary>The end of what it wrote to standard error.</summary>
+    public string LastErrors()
     {
         lock (_errors)
             return string.Join('\n', _errors);

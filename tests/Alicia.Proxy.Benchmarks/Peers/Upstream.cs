@@ -1,0 +1,53 @@
+using System.Globalization;
+using Alicia.Proxy.Benchmarks.Processes;
+
+namespace Alicia.Proxy.Benchmarks.Peers;
+
+/// <summary>The instances behind every proxy: one nginx that answers from memory, on as many loopback addresses as instances are asked for.</summary>
+internal sealed class Upstream : IAsyncDisposable
+{
+    private const int MostInstances = 1000;
+
+    private readonly ChildProcess _process;
+    private readonly int _port;
+
+    private Upstream(ChildProcess process, Setup direct) => (_process, Direct, _port) = (process, direct, direct.Http);
+
+    /// <summary>As if it were a proxy: for loads that go to an instance itself.</summary>
+    public Setup Direct { get; }
+
+    public static async Task<Upstream> StartAsync(string directory, int core)
+    {
+        var setup = new Setup(directory, [], null);
+        Directory.CreateDirectory(Path.Combine(directory, "files"));
+        await File.WriteAllTextAsync(Path.Combine(directory, "files", "10k"), new string('x', 10 * 1024));
+        await File.WriteAllTextAsync(Path.Combine(directory, "files", "1m"), new string('x', 1024 * 1024));
+        await File.WriteAllTextAsync(Path.Combine(directory, "nginx.conf"), $$"""
+            daemon off; master_process on; worker_processes 1; pid nginx.pid; error_log error.log crit; worker_rlimit_nofile 65536;
+            {{(Environment.UserName == "root" ? "user root;" : "")}}
+            events { worker_connections 16384; multi_accept on; }
+            http {
+              access_log off; tcp_nodelay on; sendfile on; keepalive_requests 1000000000; keepalive_timeout 600s; client_max_body_size 0;
+              client_body_buffer_size 64k; client_body_temp_path b; proxy_temp_path p; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
+              open_file_cache max=10;
+              server {
+                {{string.Concat(Hosts(MostInstances).Select(h => $"listen {h}:{setup.Http} backlog=4096; "))}}
+                default_type application/octet-stream;
+                root {{directory}}/files;
+                location = /100 { return 200 "{{new string('x', 100)}}"; }
+              }
+            }
+
+            """);
+        var command = new PeerCommand(Programs.Find("nginx") ?? throw new UsageException("peers needs nginx"), ["-p", directory, "-e", "error.log", "-c", Path.Combine(directory, "nginx.conf")]);
+        return new Upstream((await command.StartAsync(setup, core))!, setup);
+    }
+
+    /// <summary>Addresses of so many instances: 127.0.0.1, 127.0.0.2 and on.</summary>
+    public IReadOnlyList<string> Addresses(int count) =>
+        [.. Hosts(count).Select(h => string.Create(CultureInfo.InvariantCulture, $"{h}:{_port}"))];
+
+    private static IEnumerable<string> Hosts(int count) => Enumerable.Range(0, count).Select(i => string.Create(CultureInfo.InvariantCulture, $"127.0.{i / 250}.{(i % 250) + 1}"));
+
+    public ValueTask DisposeAsync() => _process.DisposeAsync();
+}
