@@ -18,16 +18,16 @@ internal static class BalanceEndpoints
     public static void MapBalance(this IEndpointRouteBuilder api)
     {
         api.MapPost("/services/{service}/balance", PickAsync)
-            .WithMetadata(new RequiredScope(ApiScopes.Admin), AnyBody.Allowed)
+            .WithMetadata(new RequiredScope(ApiScopes.Admin), AnyBody.Allowed, ChangesNothing.Metadata)
             .WithName("PickInstance").WithTags("Balancing").WithSummary("Picks an instance as the proxy would now, without reserving it")
             .Produces<PickDocument>().Refuses(404, 503);
         api.MapMethods(InlinePattern, ["GET", "POST", "PUT", "PATCH", "DELETE"], ForwardAsync)
-            .WithMetadata(new RequiredScope(ApiScopes.Admin), AnyBody.Allowed)
+            .WithMetadata(new RequiredScope(ApiScopes.Admin), AnyBody.Allowed, ChangesNothing.Metadata)
             .WithName("ForwardInline").WithTags("Balancing").WithSummary("Forwards the request itself, whatever its method, to the picked instance")
             .WithDescription("The credential is taken off the request, Set-Cookie off the response, which gets Content-Security-Policy: sandbox. No body limit.")
             .Refuses(404, 503);
         // Any other method is forwarded too; a document cannot list them all.
-        api.Map(InlinePattern, ForwardAsync).WithMetadata(new RequiredScope(ApiScopes.Admin), AnyBody.Allowed).ExcludeFromDescription();
+        api.Map(InlinePattern, ForwardAsync).WithMetadata(new RequiredScope(ApiScopes.Admin), AnyBody.Allowed, ChangesNothing.Metadata).ExcludeFromDescription();
     }
 
     private static async Task<IResult> PickAsync(string service, HttpContext context, RegistryAccess access, RequestForwarder forwarder)

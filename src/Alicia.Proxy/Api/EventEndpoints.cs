@@ -35,7 +35,7 @@ internal static class EventEndpoints
         if (faults.Any)
             return Problems.Invalid(faults);
         if (service is not null && !VisibleServices.Shows(context, service))
-            return Problems.Of(StatusCodes.Status403Forbidden, $"The API key is not good for service '{service}'.");
+            return Problems.Of(StatusCodes.Status403Forbidden, $"The {context.Features.Get<Caller>()?.Credential} is not good for service '{service}'.");
 
         if (HttpMethods.IsHead(context.Request.Method))
         {

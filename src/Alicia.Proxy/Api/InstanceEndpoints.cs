@@ -19,7 +19,7 @@ internal static class InstanceEndpoints
                 + "When the reply arrives, the registration is durable; the instance takes requests from its first good probe on, for which ?wait=10 waits.")
             .Accepts<RegistrationDocument>("application/json").Produces<InstanceDocument>(201).Produces<InstanceDocument>(200).Refuses(400, 409, 413, 415, 503);
         api.MapPost("/services/{service}/{id}/heartbeat", Heartbeat)
-            .WithMetadata(new RequiredScope(ApiScopes.Register))
+            .WithMetadata(new RequiredScope(ApiScopes.Register), ChangesNothing.Metadata)
             .WithName("Heartbeat").WithTags("Instances").WithSummary("Renews an instance's lease").Produces(204).Refuses(404);
         api.MapMethods("/services/{service}/{id}", ["GET", "HEAD"], Get)
             .WithMetadata(new RequiredScope(ApiScopes.Read))
@@ -66,6 +66,10 @@ internal static class InstanceEndpoints
         var result = await access.ChangeAsync(new RegisterInstance(service, request, RegistrationSource.Api), context.RequestAborted);
         if (result.Value is not { } registered)
             return Problems.Of(result.Rejection!);
+        if (registered.Changed)
+            AuditNote.Done(context, $"instance {registered.Instance.InstanceId} {(registered.Created ? "registered" : "updated")} at {registered.Instance.Scheme}://{registered.Instance.Host}:{registered.Instance.Port}");
+        else
+            AuditNote.Unchanged(context);
         access.RenewLease(registered.Instance);
         if (wait > TimeSpan.Zero)
         {
@@ -127,6 +131,8 @@ internal static class InstanceEndpoints
         }
 
         var result = await access.ChangeAsync(new PatchInstance(service, id, patch), context.RequestAborted);
+        if (result.Accepted)
+            AuditNote.Done(context, Changes.Of(patch));
         return result.Value is { } patched
             ? Results.Json(InstanceDocument.Of(patched.Service, patched.Instance, access.Lives, access.Gates), Wire.Json)
             : Problems.Of(result.Rejection!);
@@ -149,6 +155,7 @@ internal static class InstanceEndpoints
             gate.OpenByHand();
         else
             gate?.CloseByHand();
+        AuditNote.Done(context, $"circuit {state} by hand");
         return Results.Json(InstanceDocument.Of(found, instance, access.Lives, access.Gates), Wire.Json);
     }
 
@@ -161,6 +168,7 @@ internal static class InstanceEndpoints
         var result = await access.ChangeAsync(new RemoveInstance(service, id), context.RequestAborted);
         if (result.Value is not { } instance)
             return Problems.Of(result.Rejection!);
+        AuditNote.Done(context, $"instance removed, it was at {instance.Scheme}://{instance.Host}:{instance.Port}");
         return RemovalDocument.Result(await access.AwaitDepartureAsync([instance.Epoch], wait, context.RequestAborted));
     }
 

@@ -10,7 +10,7 @@ internal static partial class ManagementPlane
 {
     public static IServiceCollection AddManagement(this IServiceCollection services)
     {
-        services.AddSingleton<ManagementGuard>().AddSingleton<Sessions>().AddSingleton<WrongKeys>();
+        services.AddAccess();
         services.AddSingleton<RegistryAccess>().AddSingleton<Readiness>().AddSingleton<EventStreams>().AddSingleton<HealthReport>();
         services.ConfigureHttpJsonOptions(options =>
         {
@@ -26,6 +26,7 @@ internal static partial class ManagementPlane
     {
         var logger = app.ApplicationServices.GetRequiredService<ILoggerFactory>().CreateLogger("Alicia.Proxy.Api");
         var guard = app.ApplicationServices.GetRequiredService<ManagementGuard>();
+        var audit = app.ApplicationServices.GetRequiredService<AuditLog>();
         var ids = app.ApplicationServices.GetRequiredService<RequestIds>();
         app.Use(next => context =>
         {
@@ -37,15 +38,21 @@ internal static partial class ManagementPlane
         app.UseRouting();
         app.Use(next => async context =>
         {
-            if (guard.Check(context, context.GetRouteValue("service") as string) is { } refusal)
+            if (await guard.CheckAsync(context, context.GetRouteValue("service") as string) is { } refusal)
             {
                 if (refusal.Challenge)
                     context.Response.Headers.WWWAuthenticate = "Bearer realm=\"alicia\"";
-                await Problems.Of(refusal.Status, refusal.Detail).ExecuteAsync(context);
+                // Of strangers there would be no end; somebody known who may not is worth a line.
+                if (refusal.Reason == AccessRefusal.Forbidden && MayChange(context))
+                    new AuditNote(audit, context).Close(refusal.Status);
+                await Problems.Of(refusal.Status, refusal.Detail, retryAfter: RetryAfter(refusal)).ExecuteAsync(context);
                 return;
             }
 
-            await next(context);
+            if (MayChange(context))
+                await AuditAsync(context, next, audit);
+            else
+                await next(context);
         });
         app.UseDocsPage();
         app.UseEndpoints(endpoints =>
@@ -69,6 +76,43 @@ internal static partial class ManagementPlane
         foreach (var status in statuses)
             endpoint.Produces<ProblemDocument>(status, "application/problem+json");
         return endpoint;
+    }
+
+    /// <summary>True for a call to an endpoint that changes something when it succeeds.</summary>
+    private static bool MayChange(HttpContext context) => !HttpMethods.IsGet(context.Request.Method) && !HttpMethods.IsHead(context.Request.Method)
+        && context.GetEndpoint() is { } endpoint && endpoint.Metadata.GetMetadata<HttpMethodMetadata>() is not null && endpoint.Metadata.GetMetadata<ChangesNothing>() is null;
+
+    private static int? RetryAfter(Refusal refusal) => refusal.Reason switch
+    {
+        AccessRefusal.TurnedAway => (int)WrongCredentials.Pause.TotalSeconds,
+        AccessRefusal.Unverifiable => 5,
+        _ => null,
+    };
+
+    private static async Task AuditAsync(HttpContext context, RequestDelegate next, AuditLog audit)
+    {
+        var note = new AuditNote(audit, context);
+        context.Features.Set(note);
+        var status = StatusCodes.Status500InternalServerError;
+        try
+        {
+            await next(context);
+            status = context.Response.StatusCode;
+        }
+        catch (BadHttpRequestException e)
+        {
+            status = e.StatusCode;
+            throw;
+        }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            status = 0;
+            throw;
+        }
+        finally
+        {
+            note.Close(status);
+        }
     }
 
     /// <summary>Gives a body to bare error answers (unknown path, wrong method) and an answer to exceptions.</summary>

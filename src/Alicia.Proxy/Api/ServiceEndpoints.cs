@@ -62,6 +62,7 @@ internal static class ServiceEndpoints
         var result = await access.ChangeAsync(change, context.RequestAborted);
         if (result.Value is not { } changed)
             return Problems.Of(result.Rejection!);
+        AuditNote.Done(context, (changed.Created ? "created: " : replace ? "replaced: " : "") + Changes.Of(edit));
         if (changed.Created)
             context.Response.Headers.Location = $"/services/{service}";
         return Show(changed.Service, context, access, changed.Created ? StatusCodes.Status201Created : StatusCodes.Status200OK);
@@ -76,6 +77,7 @@ internal static class ServiceEndpoints
         var result = await access.ChangeAsync(new RemoveService(service, RequestReaders.Precondition(context.Request)), context.RequestAborted);
         if (result.Value is not { } leaving)
             return Problems.Of(result.Rejection!);
+        AuditNote.Done(context, $"service removed with {leaving.Instances.Length} instances");
         return RemovalDocument.Result(await access.AwaitDepartureAsync([.. leaving.Instances.Select(i => i.Epoch)], wait, context.RequestAborted));
     }
 

@@ -6,6 +6,7 @@ using Alicia.Proxy.Live;
 using Alicia.Proxy.Registry;
 using Alicia.Proxy.Registry.Changes;
 using Alicia.Proxy.Routing;
+using Alicia.Proxy.Security;
 
 namespace Alicia.Proxy.Bus;
 
@@ -41,7 +42,7 @@ internal static class BusServices
             (sender, payload) => s.GetRequiredService<OutgoingQueue>().Add(s.GetRequiredService<Announcements>().Result(sender, payload))));
         services.AddSingleton(s => new InboundHandling(
             s.GetRequiredService<Topics>(), configuration, s.GetRequiredService<ServiceRegistry>(), s.GetRequiredService<LiveTable>(),
-            s.GetRequiredService<Suspicions>(), s.GetRequiredService<CommandDesk>(), s.GetRequiredService<AddressScreen>(), s.GetRequiredService<BusCounters>(), s.GetRequiredService<RateLimitedLog>(),
+            s.GetRequiredService<Suspicions>(), s.GetRequiredService<CommandDesk>(), s.GetRequiredService<AddressScreen>(), s.GetRequiredService<AuditLog>(), s.GetRequiredService<BusCounters>(), s.GetRequiredService<RateLimitedLog>(),
             s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<InboundHandling>>())
         {
             Asked = s.GetRequiredService<BusPublisher>().Asked,

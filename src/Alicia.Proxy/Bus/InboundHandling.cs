@@ -5,6 +5,7 @@ using Alicia.Proxy.Live;
 using Alicia.Proxy.Registry;
 using Alicia.Proxy.Registry.Changes;
 using Alicia.Proxy.Registry.Validation;
+using Alicia.Proxy.Security;
 
 namespace Alicia.Proxy.Bus;
 
@@ -13,7 +14,7 @@ namespace Alicia.Proxy.Bus;
 /// once a minute per topic and reason; the next one is read all the same.
 /// </summary>
 internal sealed partial class InboundHandling(
-    Topics topics, MqttConfiguration configuration, ServiceRegistry registry, LiveTable lives, Suspicions suspicions, CommandDesk commands, AddressScreen screen, BusCounters counters,
+    Topics topics, MqttConfiguration configuration, ServiceRegistry registry, LiveTable lives, Suspicions suspicions, CommandDesk commands, AddressScreen screen, AuditLog audit, BusCounters counters,
     RateLimitedLog limit, TimeProvider time, ILogger<InboundHandling> logger)
 {
     /// <summary>Messages that are read in a row.</summary>
@@ -48,7 +49,7 @@ internal sealed partial class InboundHandling(
         InboundMessage.WithoutEffect? nothing;
         try
         {
-            nothing = await TakeEffectAsync(InboundMessages.Read(topics, raw, time.GetUtcNow()), cancellation);
+            nothing = await TakeEffectAsync(InboundMessages.Read(topics, raw, time.GetUtcNow()), raw.Topic, cancellation);
         }
         catch (Exception e) when (e is ChannelClosedException || cancellation.IsCancellationRequested)
         {
@@ -77,21 +78,24 @@ internal sealed partial class InboundHandling(
     }
 
     /// <returns>Why it had no effect, or null when it had.</returns>
-    private async Task<InboundMessage.WithoutEffect?> TakeEffectAsync(InboundMessage message, CancellationToken cancellation)
+    private async Task<InboundMessage.WithoutEffect?> TakeEffectAsync(InboundMessage message, string topic, CancellationToken cancellation)
     {
         switch (message)
         {
             case InboundMessage.Registration registration:
-                return await RegisterAsync(registration, cancellation);
+                return await RegisterAsync(registration, topic, cancellation);
             case InboundMessage.Unregistration unregistration:
-                return await UnregisterAsync(unregistration, cancellation);
+                return await UnregisterAsync(unregistration, topic, cancellation);
             case InboundMessage.Evidence evidence:
                 return Weigh(evidence);
             case InboundMessage.HealthQuestion:
                 Asked();
                 return null;
             case InboundMessage.Order order:
-                return await commands.CarryOutAsync(order, cancellation);
+                var refusal = await commands.CarryOutAsync(order, cancellation);
+                if (refusal is null)
+                    audit.Bus(topic, order.From, "done", order.Command.Words);
+                return refusal;
             case InboundMessage.WithoutEffect { Command: { } sender } refused:
                 commands.Refuse(sender, refused);
                 return refused;
@@ -100,7 +104,7 @@ internal sealed partial class InboundHandling(
         }
     }
 
-    private async Task<InboundMessage.WithoutEffect?> RegisterAsync(InboundMessage.Registration message, CancellationToken cancellation)
+    private async Task<InboundMessage.WithoutEffect?> RegisterAsync(InboundMessage.Registration message, string topic, CancellationToken cancellation)
     {
         var request = message.Request;
         if (request is { Host: null, Port: null })
@@ -127,13 +131,15 @@ internal sealed partial class InboundHandling(
             return Refused(rejection!, serviceKnown: true);
         if (registered.Created)
             LogRegistered(logger, registered.Instance.InstanceId, message.Service, registered.Instance.Host, registered.Instance.Port);
+        if (registered.Changed)
+            audit.Bus(topic, message.From, "done", $"instance {registered.Instance.InstanceId} of {message.Service} {(registered.Created ? "registered" : "updated")} at {registered.Instance.Scheme}://{registered.Instance.Host}:{registered.Instance.Port}");
         suspicions.Clear(registered.Instance.Epoch);
         RenewLease(registered.Instance);
         Renewed(registered.Instance);
         return null;
     }
 
-    private async Task<InboundMessage.WithoutEffect?> UnregisterAsync(InboundMessage.Unregistration message, CancellationToken cancellation)
+    private async Task<InboundMessage.WithoutEffect?> UnregisterAsync(InboundMessage.Unregistration message, string topic, CancellationToken cancellation)
     {
         if (Find(message.Service, message.InstanceId, out var service, out var instance) is { } unknown)
             return unknown;
@@ -155,6 +161,7 @@ internal sealed partial class InboundHandling(
         if (rejection is not null)
             return Refused(rejection, serviceKnown: true);
         LogUnregistered(logger, instance.InstanceId, message.Service);
+        audit.Bus(topic, message.From, "done", $"instance {instance.InstanceId} of {message.Service} removed");
         return null;
     }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Alicia.Proxy.Registry;
 
 namespace Alicia.Proxy.Bus;
@@ -12,6 +13,9 @@ internal readonly record struct RawMessage(string Topic, ReadOnlyMemory<byte> Pa
 /// <summary>What a received message wants.</summary>
 internal abstract record InboundMessage
 {
+    /// <summary>Who the sender says that it is, or null. Nobody has checked that.</summary>
+    public string? From { get; init; }
+
     /// <summary>An instance announces itself.</summary>
     /// <param name="Service">Name, not yet checked.</param>
     /// <param name="Request">The rest, not yet checked. Without host and port configuration says where the service lives.</param>
@@ -52,9 +56,21 @@ internal sealed record CommandSender(string? Command, string? MessageId, string?
 /// <summary>What an operator may order over the bus.</summary>
 internal abstract record BusCommand(string Service)
 {
-    public sealed record SetAlgorithm(string Service, string Algorithm) : BusCommand(Service);
+    /// <summary>The order in a few words, for the audit log.</summary>
+    public abstract string Words { get; }
 
-    public sealed record UpdateWeights(string Service, IReadOnlyDictionary<string, int> Weights) : BusCommand(Service);
+    public sealed record SetAlgorithm(string Service, string Algorithm) : BusCommand(Service)
+    {
+        public override string Words => $"algorithm={Algorithm} of {Service}";
+    }
 
-    public sealed record Drain(string Service, string InstanceId) : BusCommand(Service);
+    public sealed record UpdateWeights(string Service, IReadOnlyDictionary<string, int> Weights) : BusCommand(Service)
+    {
+        public override string Words => string.Create(CultureInfo.InvariantCulture, $"weights of {Service}: {string.Join(", ", Weights.Select(w => $"{w.Key}={w.Value}"))}");
+    }
+
+    public sealed record Drain(string Service, string InstanceId) : BusCommand(Service)
+    {
+        public override string Words => $"state=draining of {Service}/{InstanceId}";
+    }
 }

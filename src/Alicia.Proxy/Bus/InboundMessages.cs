@@ -61,7 +61,7 @@ internal static class InboundMessages
                 $"ran out {Envelope.Seconds(now) - envelope.Timestamp - envelope.Ttl:0} s ago"));
         }
 
-        return meaning switch
+        InboundMessage read = meaning switch
         {
             TopicMeaning.HealthCheck => new InboundMessage.HealthQuestion(),
             TopicMeaning.Register => Registration(body, payload),
@@ -71,6 +71,7 @@ internal static class InboundMessages
             TopicMeaning.Health => Evidence(body, topics.SubjectOf(raw.Topic)),
             _ => Command(body, envelope, raw.Retained),
         };
+        return read with { From = envelope.Source };
     }
 
     private static InboundMessage Registration(WireObject body, JsonElement payload)

@@ -55,11 +55,11 @@ internal static partial class ConfigurationKeys
 
     public static readonly ConfigurationKey<ImmutableArray<string>> ApiKeyScopes =
         Add("Management:ApiKeys:{name}:Scopes", ImmutableArray<string>.Empty,
-        new WordsCodec(ScopePattern(), "a list of at least one of read, register, admin", min: 1), "What the key opens.");
+        ScopesCodec(), "What the key opens.");
 
     public static readonly ConfigurationKey<ImmutableArray<string>> ApiKeyServices =
         Add("Management:ApiKeys:{name}:Services", ImmutableArray<string>.Empty,
-        new WordsCodec(ServiceNamePattern(), "a list of at least one service name", min: 1),
+        ServicesCodec(),
         "The only services that the key is good for. Left out: all.");
 
     public static readonly ConfigurationKey<string?> MqttHost =
@@ -169,6 +169,7 @@ internal static partial class ConfigurationKeys
         .. SettingKeys.All.Select(key => Below("Defaults", key)),
         .. SettingKeys.All.Select(key => Below("Services:{service}", key)),
         .. ServiceKeys.All,
+        .. AccessKeys.All,
         .. SettingKeys.HealthCheck.Select(key => Below("Services:{service}:Instances:{index}", key)),
     ];
 
@@ -185,6 +186,12 @@ internal static partial class ConfigurationKeys
 
     private static EnumCodec<T> Lower<T>()
         where T : struct, Enum => new(word => word.ToLowerInvariant());
+
+    /// <summary>Words for <see cref="ApiScopes"/>.</summary>
+    public static WordsCodec ScopesCodec() => new(ScopePattern(), "a list of at least one of read, register, admin", min: 1);
+
+    /// <summary>Names of services, at least one.</summary>
+    public static WordsCodec ServicesCodec() => new(ServiceNamePattern(), "a list of at least one service name", min: 1);
 
     private static PatternCodec File() => new(LinePattern(), "a file path");
 

@@ -151,6 +151,8 @@ internal sealed class ConfigurationLoader
     private ProxyConfiguration WithAbsolutePaths(ProxyConfiguration value) => value with
     {
         Registry = value.Registry with { Path = Absolute(value.Registry.Path)! },
+        Jwt = value.Jwt is { } jwt ? jwt with { KeyFile = Absolute(jwt.KeyFile) } : null,
+        ClientCertificates = [.. value.ClientCertificates.Select(c => c with { CaFile = Absolute(c.CaFile) })],
         Mqtt = value.Mqtt with
         {
             Tls = value.Mqtt.Tls is { } tls

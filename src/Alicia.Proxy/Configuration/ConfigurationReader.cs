@@ -1,6 +1,4 @@
 using System.Collections.Immutable;
-using System.Security.Cryptography;
-using System.Text;
 using Alicia.Proxy.Registry.Settings;
 
 namespace Alicia.Proxy.Configuration;
@@ -36,6 +34,8 @@ internal static partial class ConfigurationReader
                 values.Get(ConfigurationKeys.RegistryRemoveAfter),
                 values.Get(ConfigurationKeys.RegistryAllowedNetworks)),
             ApiKeys = ReadApiKeys(values, faults),
+            Jwt = ReadJwt(values, faults),
+            ClientCertificates = ReadClientCertificates(values, faults),
             Mqtt = ReadMqtt(values, faults),
             Defaults = defaults,
             Services = ReadServices(values, defaults, faults),
@@ -49,15 +49,15 @@ internal static partial class ConfigurationReader
             ForwardingHttp1 = values.Get(ConfigurationKeys.ForwardingHttp1)!.Value,
             Fingerprint = ConfigurationFingerprint.Of(values),
         };
-        if (values.Names("Management:ApiKeys").Count == 0)
+        if (values.Names("Management:ApiKeys").Count == 0 && read.Jwt is null && values.Names(AccessKeys.Certificates).Count == 0)
             faults.AddRange(OpenManagementFaults(read));
         return (read, faults);
     }
 
-    /// <summary>Without a key, management is open to whoever reaches it, and so it must be this machine only.</summary>
+    /// <summary>Without a credential to ask for, management is open to whoever reaches it, and so it must be this machine only.</summary>
     public static IEnumerable<ConfigurationFault> OpenManagementFaults(ProxyConfiguration configuration)
     {
-        if (!configuration.ApiKeys.IsEmpty)
+        if (configuration.AsksForCredentials)
             yield break;
         foreach (var address in configuration.Listen.Management.Where(address => !address.IsLoopback))
         {
@@ -84,43 +84,6 @@ internal static partial class ConfigurationReader
         }
 
         return listen;
-    }
-
-    private static ImmutableArray<ApiKey> ReadApiKeys(ConfigurationValues values, List<ConfigurationFault> faults)
-    {
-        var keys = ImmutableArray.CreateBuilder<ApiKey>();
-        foreach (var name in values.Names("Management:ApiKeys"))
-        {
-            var path = $"Management:ApiKeys:{name}";
-            var (hasText, hasHash) = (values.IsGiven(path + ":Key"), values.IsGiven(path + ":KeySha256"));
-            if (hasText == hasHash)
-                faults.Add(new ConfigurationFault(path, hasText ? "takes Key or KeySha256, not both" : "needs Key or KeySha256"));
-            if (!values.IsGiven(path + ":Scopes"))
-                faults.Add(new ConfigurationFault(path + ":Scopes", "must be given: " + ConfigurationKeys.ApiKeyScopes.Codec.Rule));
-
-            var text = values.Get(ConfigurationKeys.ApiKeyText, name);
-            var hash = values.Get(ConfigurationKeys.ApiKeySha256, name);
-            var atFault = values.Faults.Any(fault => fault.Key.StartsWith(path + ":Key", StringComparison.OrdinalIgnoreCase));
-            if (hasText != hasHash && text is null && hash is null && !atFault)
-                faults.Add(new ConfigurationFault(path, "needs Key or KeySha256; the one that is given is blank"));
-            if (text is null && hash is null)
-                continue;
-            ImmutableArray<byte> sha256 = [.. text is null ? Convert.FromHexString(hash!) : SHA256.HashData(Encoding.UTF8.GetBytes(text))];
-            if (keys.FirstOrDefault(other => other.KeySha256.AsSpan().SequenceEqual(sha256.AsSpan())) is { } same)
-                faults.Add(new ConfigurationFault(path, $"is the same key as Management:ApiKeys:{same.Name}"));
-
-            var scopes = values.Get(ConfigurationKeys.ApiKeyScopes, name).Aggregate(ApiScopes.None, (all, word) => all | word switch
-            {
-                "read" => ApiScopes.Read,
-                "register" => ApiScopes.Register,
-                _ => ApiScopes.Admin,
-            });
-            keys.Add(new ApiKey(name, sha256, scopes, values.TryGet(ConfigurationKeys.ApiKeyServices, out var services, name)
-                ? services.ToImmutableSortedSet(StringComparer.Ordinal)
-                : null));
-        }
-
-        return keys.ToImmutable();
     }
 
     private static MqttConfiguration ReadMqtt(ConfigurationValues values, List<ConfigurationFault> faults)

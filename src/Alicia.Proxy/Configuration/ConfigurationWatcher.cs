@@ -65,6 +65,9 @@ internal sealed partial class ConfigurationWatcher(
             await ReloadAsync(cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>Called with the names of the keys that changed, once they are in force.</summary>
+    public Action<IReadOnlyList<string>>? Applied { get; init; }
+
     /// <summary>Loads and applies, whatever the files look like.</summary>
     internal async Task ReloadAsync(CancellationToken cancellationToken)
     {
@@ -91,6 +94,8 @@ internal sealed partial class ConfigurationWatcher(
         }
 
         current.Value = merged;
+        if (live.Length > 0)
+            Applied?.Invoke(live);
         LogApplied(live.Length, live.Length == 0 ? "nothing changed" : Named(live));
         foreach (var key in needRestart)
             LogNeedsRestart(key);

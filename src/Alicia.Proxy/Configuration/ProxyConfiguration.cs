@@ -20,6 +20,15 @@ internal sealed record ProxyConfiguration
     /// <summary>Keys to the management listener, by name; empty when management is open to this machine.</summary>
     public required ImmutableArray<ApiKey> ApiKeys { get; init; }
 
+    /// <summary>Tokens that management takes, or null for none.</summary>
+    public JwtConfiguration? Jwt { get; init; }
+
+    /// <summary>Client certificates that management takes, by name.</summary>
+    public ImmutableArray<ClientCertificate> ClientCertificates { get; init; } = [];
+
+    /// <summary>True when management asks everybody who they are; false when it is open to this machine.</summary>
+    public bool AsksForCredentials => !ApiKeys.IsEmpty || Jwt is not null || !ClientCertificates.IsEmpty;
+
     public required MqttConfiguration Mqtt { get; init; }
 
     /// <summary>What <c>Defaults:</c> sets for every service.</summary>

@@ -5,6 +5,7 @@ using Alicia.Proxy.Forwarding;
 using Alicia.Proxy.Registry;
 using Alicia.Proxy.Registry.Changes;
 using Alicia.Proxy.Registry.Validation;
+using Alicia.Proxy.Security;
 using Alicia.Proxy.Storage;
 
 namespace Alicia.Proxy.Hosting;
@@ -29,6 +30,8 @@ internal sealed partial class ConfigurationInForce(ServiceRegistry registry, Own
     /// </summary>
     public async Task<IReadOnlyList<ConfigurationFault>> ApplyWhenWritableAsync(ProxyConfiguration configuration, CancellationToken cancellation)
     {
+        if (AccessFiles.Faults(configuration) is { Count: > 0 } faults)
+            return faults;
         var pause = TimeSpan.FromSeconds(1);
         while (true)
         {
@@ -52,7 +55,7 @@ internal sealed partial class ConfigurationInForce(ServiceRegistry registry, Own
         var draft = new RegistryDraft(RegistrySnapshot.Empty, time.GetUtcNow());
         var own = new OwnListeners(time);
         own.Set(configuration.Listen.Endpoints);
-        return [.. NotYetBuilt.Faults(configuration), .. ChangeOf(configuration, own).Apply(draft).Rejection is { } rejection ? Faults(rejection) : []];
+        return [.. NotYetBuilt.Faults(configuration), .. AccessFiles.Faults(configuration), .. ChangeOf(configuration, own).Apply(draft).Rejection is { } rejection ? Faults(rejection) : []];
     }
 
     private static ApplyConfiguration ChangeOf(ProxyConfiguration configuration, OwnListeners own) => new(

@@ -11,6 +11,7 @@ using Alicia.Proxy.Health;
 using Alicia.Proxy.Live;
 using Alicia.Proxy.Registry;
 using Alicia.Proxy.Routing;
+using Alicia.Proxy.Security;
 using Alicia.Proxy.Telemetry;
 
 namespace Alicia.Proxy.Hosting;
@@ -48,7 +49,7 @@ internal sealed class ProxyHost : IAsyncDisposable
     public static async Task<ProxyHost> StartAsync(ConfigurationLoader loader, ConfigurationLoad load, CancellationToken cancellation)
     {
         var configuration = load.Value!;
-        if (NotYetBuilt.Faults(configuration) is { Count: > 0 } faults)
+        if ((IReadOnlyList<ConfigurationFault>)[.. NotYetBuilt.Faults(configuration), .. AccessFiles.Faults(configuration)] is { Count: > 0 } faults)
             throw new StartException(ExitCodes.Configuration, string.Join('\n', faults));
         var listeners = new Listeners(configuration.Listen);
         var host = Build(loader, load, configuration, listeners);
@@ -143,7 +144,10 @@ internal sealed class ProxyHost : IAsyncDisposable
             services.AddProxyBus(configuration.Mqtt, listeners);
             services.AddRequestObservation(HealthEndpoints.Version);
             services.AddHostedService(s => new ConfigurationWatcher(loader, s.GetRequiredService<CurrentConfiguration>(), load.Stamps,
-                s.GetRequiredService<ConfigurationInForce>().ApplyWhenWritableAsync, TimeProvider.System, s.GetRequiredService<ILogger<ConfigurationWatcher>>()));
+                s.GetRequiredService<ConfigurationInForce>().ApplyWhenWritableAsync, TimeProvider.System, s.GetRequiredService<ILogger<ConfigurationWatcher>>())
+            {
+                Applied = s.GetRequiredService<AuditLog>().Configuration,
+            });
             // A stop waits as long as StopAsync says, and no longer.
             services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromMinutes(5));
         })

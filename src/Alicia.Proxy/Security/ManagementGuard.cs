@@ -1,36 +1,60 @@
 using System.Net;
-using System.Security.Cryptography;
-using System.Text;
 using Alicia.Proxy.Configuration;
 
 namespace Alicia.Proxy.Security;
 
-/// <summary>A refused management request: status, one sentence, and whether to ask for a key.</summary>
-internal readonly record struct Refusal(int Status, string Detail, bool Challenge = false);
+/// <summary>A refused management request: status, one sentence, and why.</summary>
+internal readonly record struct Refusal(int Status, string Detail, AccessRefusal Reason)
+{
+    /// <summary>True when the caller should be asked for a credential.</summary>
+    public bool Challenge => Status == StatusCodes.Status401Unauthorized;
+}
 
 /// <summary>
-/// Decides who may use the management listener: with keys, whoever brings one with the right scope, or the session that the status page got for one; without any,
-/// only programs on this machine that address it by a loopback name. Pages of others are kept out of both by Origin and media type.
+/// Decides who may use the management listener: where configuration names credentials, whoever brings one with the right scope, or the session that the status page got for a key;
+/// otherwise only programs on this machine that address it by a loopback name. Pages of others are kept out of both by Origin and media type.
 /// </summary>
-internal sealed class ManagementGuard(CurrentConfiguration configuration, Sessions sessions)
+internal sealed class ManagementGuard(CurrentConfiguration configuration, Credentials credentials, WrongCredentials wrong, AccessCounters counters)
 {
-    /// <summary>Longest credential that is hashed; real keys are far shorter.</summary>
-    private const int MaxCredential = 1024;
-
-    /// <summary>Checks a request for an endpoint.</summary>
+    /// <summary>Checks a request for an endpoint. A wrong credential is held back here.</summary>
     /// <param name="context">The request, routed.</param>
     /// <param name="service">Service that the route names, or null.</param>
     /// <returns>Null when the request may pass.</returns>
-    public Refusal? Check(HttpContext context, string? service)
+    public async ValueTask<Refusal?> CheckAsync(HttpContext context, string? service)
+    {
+        var refusal = await CheckAllAsync(context, service);
+        if (refusal is not { } refused)
+            return null;
+        if (refused.Reason == AccessRefusal.WrongCredential && !await wrong.HoldAsync(context.Connection.RemoteIpAddress, always: false, context.RequestAborted))
+            refused = TurnedAway;
+        counters.Count(refused.Reason);
+        return refused;
+    }
+
+    /// <summary>For those of whom too many wait already.</summary>
+    public static Refusal TurnedAway { get; } =
+        new(StatusCodes.Status429TooManyRequests, "Too many wrong credentials came from this address at once.", AccessRefusal.TurnedAway);
+
+    /// <summary>Refuses a body that is not JSON; without one, anything goes.</summary>
+    public static Refusal? CheckBody(HttpRequest request) => HasBody(request) && !IsJson(request.ContentType)
+        ? new Refusal(StatusCodes.Status415UnsupportedMediaType, "The body must be application/json.", AccessRefusal.Foreign)
+        : null;
+
+    /// <summary>
+    /// True while who was let in would still be known: its key has not gone from the configuration, its session or token has not ended. For answers that last.
+    /// </summary>
+    public bool StillKnows(HttpContext context) =>
+        !configuration.Value.AsksForCredentials || (context.Features.Get<Caller>() is { } caller && credentials.StillGood(context, caller));
+
+    private async ValueTask<Refusal?> CheckAllAsync(HttpContext context, string? service)
     {
         var request = context.Request;
-        var keys = configuration.Value.ApiKeys;
-        if (keys.IsEmpty && !IsLoopbackHost(request.Host.Host))
-            return new Refusal(StatusCodes.Status403Forbidden, "Without API keys, management answers only to loopback host names (localhost, 127.0.0.1, [::1]).");
+        var asks = configuration.Value.AsksForCredentials;
+        if (!asks && !IsLoopbackHost(request.Host.Host))
+            return Foreign("Without API keys, management answers only to loopback host names (localhost, 127.0.0.1, [::1]).");
         if (request.Headers.Origin is { Count: > 0 } origin && !IsOwnOrigin(origin.ToString(), request))
-            return new Refusal(StatusCodes.Status403Forbidden, "Requests from pages of another origin are refused.");
-
-        if (!keys.IsEmpty && Cookie(request) is not null && CheckOwnPage(request) is { } foreign)
+            return Foreign("Requests from pages of another origin are refused.");
+        if (asks && CheckWhatBrowsersAdd(context) is { } foreign)
             return foreign;
 
         var endpoint = context.GetEndpoint();
@@ -39,89 +63,49 @@ internal sealed class ManagementGuard(CurrentConfiguration configuration, Sessio
         var showsAll = endpoint?.Metadata.GetMetadata<OpenWhenMetricsArePublic>() is not null;
         if (showsAll && configuration.Value.MetricsArePublic)
             scope = ApiScopes.None;
-        if (!keys.IsEmpty && scope != ApiScopes.None && CheckKey(request, keys, scope, service, showsAll) is { } refusal)
+        if (asks && scope != ApiScopes.None && await CheckCallerAsync(context, scope, service, showsAll) is { } refusal)
             return refusal;
         return endpoint?.Metadata.GetMetadata<AnyBody>() is null ? CheckBody(request) : null;
     }
 
-    /// <summary>Refuses a body that is not JSON; without one, anything goes.</summary>
-    public static Refusal? CheckBody(HttpRequest request) => HasBody(request) && !IsJson(request.ContentType)
-        ? new Refusal(StatusCodes.Status415UnsupportedMediaType, "The body must be application/json.")
-        : null;
-
     /// <summary>
-    /// True while who was let in would still be known: its key has not gone from the configuration, its session has not ended. For answers that last.
+    /// A browser adds the cookie, and the client certificate, to whatever request any page makes it send, and to it another port of this host is the same site. So they alone are not
+    /// taken as somebody's will: what the cookie changes must say that it comes from our own page, and nothing may say that it comes from another, but for following a link to here.
     /// </summary>
-    public bool StillKnows(HttpContext context)
+    private static Refusal? CheckWhatBrowsersAdd(HttpContext context)
     {
-        var keys = configuration.Value.ApiKeys;
-        return keys.IsEmpty || Recognise(context.Request, keys, out _) is null;
-    }
-
-    /// <summary>Token of the session that a request comes with, or null. A request that brings a key means the key.</summary>
-    public static string? Cookie(HttpRequest request) =>
-        request.Headers.Authorization.Count == 0 && request.Cookies[Sessions.Cookie] is { Length: > 0 } token ? token : null;
-
-    /// <summary>The key that a credential is, or null. Compares hashes in constant time, and all of them, so that timing tells nothing about keys.</summary>
-    public static ApiKey? Find(IReadOnlyList<ApiKey> keys, string credential)
-    {
-        if (credential.Length > MaxCredential)
+        var request = context.Request;
+        var cookie = Credentials.Cookie(request) is not null;
+        if (!cookie && (request.Headers.Authorization.Count > 0 || context.Connection.ClientCertificate is null))
             return null;
-        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(Encoding.UTF8.GetBytes(credential), hash);
-        ApiKey? found = null;
-        foreach (var key in keys)
-        {
-            if (CryptographicOperations.FixedTimeEquals(hash, key.KeySha256.AsSpan()))
-                found = key;
-        }
-
-        return found;
-    }
-
-    /// <summary>
-    /// A browser adds the cookie to whatever request any page makes it send, and to it another port of this host is the same site. So the cookie alone is not taken as
-    /// somebody's will: what changes anything must say that it comes from our own page, and nothing may say that it comes from another, but for following a link to here.
-    /// </summary>
-    private static Refusal? CheckOwnPage(HttpRequest request)
-    {
         var changes = !HttpMethods.IsGet(request.Method) && !HttpMethods.IsHead(request.Method);
-        if (changes && request.Headers.Origin.Count == 0)
-            return new Refusal(StatusCodes.Status403Forbidden, "A change by the status page's cookie must come from the status page: the request has no Origin.");
+        if (cookie && changes && request.Headers.Origin.Count == 0)
+            return Foreign("A change by the status page's cookie must come from the status page: the request has no Origin.");
         return request.Headers["Sec-Fetch-Site"].ToString() is "" or "same-origin" or "none" || (!changes && request.Headers["Sec-Fetch-Mode"] == "navigate")
             ? null
-            : new Refusal(StatusCodes.Status403Forbidden, "The status page's cookie is good for requests of the status page only.");
+            : Foreign("The status page's cookie and client certificates are good for requests of the status page only.");
     }
 
-    private Refusal? CheckKey(HttpRequest request, IReadOnlyList<ApiKey> keys, ApiScopes? scope, string? service, bool showsAll)
+    private async ValueTask<Refusal?> CheckCallerAsync(HttpContext context, ApiScopes? scope, string? service, bool showsAll)
     {
-        if (Recognise(request, keys, out var key) is { } unknown)
+        var (caller, unknown) = await credentials.RecogniseAsync(context);
+        if (caller is null)
             return unknown;
-        request.HttpContext.Features.Set(new Caller(key));
-        if (scope is { } needed && (key.Scopes & needed) == 0)
-            return new Refusal(StatusCodes.Status403Forbidden, $"The API key '{key.Name}' does not have the scope {needed.ToString().ToLowerInvariant()}.");
-        if (key.Services is { } services && service is not null && !services.Contains(service))
-            return new Refusal(StatusCodes.Status403Forbidden, $"The API key '{key.Name}' is not good for service '{service}'.");
-        if (key.Services is not null && service is null && (showsAll || scope is not (null or ApiScopes.Read)))
-            return new Refusal(StatusCodes.Status403Forbidden, $"The API key '{key.Name}' is good for some services only.");
-        if (key.Services is { } visible)
-            request.HttpContext.Features.Set(new VisibleServices(visible));
+        context.Features.Set(caller);
+        if (scope is { } needed && (caller.Scopes & needed) == 0)
+            return Forbidden($"The {caller.Credential} does not have the scope {needed.ToString().ToLowerInvariant()}.");
+        if (caller.Services is { } services && service is not null && !services.Contains(service))
+            return Forbidden($"The {caller.Credential} is not good for service '{service}'.");
+        if (caller.Services is not null && service is null && (showsAll || scope is not (null or ApiScopes.Read)))
+            return Forbidden($"The {caller.Credential} is good for some services only.");
+        if (caller.Services is { } visible)
+            context.Features.Set(new VisibleServices(visible));
         return null;
     }
 
-    private Refusal? Recognise(HttpRequest request, IReadOnlyList<ApiKey> keys, out ApiKey key)
-    {
-        const string Bearer = "Bearer ";
-        var authorization = request.Headers.Authorization.ToString();
-        string fault;
-        if (authorization.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase))
-            (key, fault) = (Find(keys, authorization[Bearer.Length..].Trim())!, "The API key is not valid.");
-        else if (Cookie(request) is { } token)
-            (key, fault) = (sessions.Find(token, keys)!, "The session has ended; sign in again.");
-        else
-            (key, fault) = (null!, "An API key is required: Authorization: Bearer <key>.");
-        return key is null ? new Refusal(StatusCodes.Status401Unauthorized, fault, Challenge: true) : null;
-    }
+    private static Refusal Foreign(string detail) => new(StatusCodes.Status403Forbidden, detail, AccessRefusal.Foreign);
+
+    private static Refusal Forbidden(string detail) => new(StatusCodes.Status403Forbidden, detail, AccessRefusal.Forbidden);
 
     private static bool IsLoopbackHost(string host) =>
         host.Equals("localhost", StringComparison.OrdinalIgnoreCase)

@@ -5,6 +5,7 @@ using Alicia.Proxy.Events;
 using Alicia.Proxy.Health;
 using Alicia.Proxy.Registry;
 using Alicia.Proxy.Routing;
+using Alicia.Proxy.Security;
 
 namespace Alicia.Proxy.Telemetry;
 
@@ -12,7 +13,7 @@ namespace Alicia.Proxy.Telemetry;
 internal sealed class ControlMetrics
 {
     public ControlMetrics(ProxyMeter meter, ServiceRegistry registry, SnapshotPublisher publisher, GateSurroundings circuits, ProbeCounters probes, LeaseBook leases,
-        NameResolver names, EventLog events, string version)
+        NameResolver names, EventLog events, AccessCounters access, string version)
     {
         meter.Gauge("alicia_registry_revision", null, "Revision of the registry; rises with every change.", () => registry.Snapshot.Revision);
         meter.Gauge("alicia_config_applied_revision", null, "Revision of the registry that requests are routed by.", () => publisher.AppliedRevision);
@@ -30,6 +31,9 @@ internal sealed class ControlMetrics
         meter.Counter("alicia_events", null, "Registry, health and circuit events.", () => events.LastId);
         meter.Gauge("alicia_event_followers", null, "Who follows the events now.", () => (long)events.Followers);
         meter.Counter("alicia_event_followers_cut_off", null, "Followers that were cut off because they did not keep up.", () => events.CutOff);
+        meter.Counter("alicia_management_refused", null, SeriesPer.Proxy, "Requests to management that were refused, by reason.", () =>
+            from reason in Enum.GetValues<AccessRefusal>()
+            select new Measurement<long>(access.Read(reason), [new("reason", AccessCounters.Name(reason))]));
         meter.Gauge("alicia_build_info", null, SeriesPer.Proxy, "1; the version is the label.", () => (IEnumerable<Measurement<long>>)[new(1, [new("version", version)])]);
     }
 

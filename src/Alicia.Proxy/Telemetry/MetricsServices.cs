@@ -7,6 +7,7 @@ using Alicia.Proxy.Health;
 using Alicia.Proxy.Live;
 using Alicia.Proxy.Registry;
 using Alicia.Proxy.Routing;
+using Alicia.Proxy.Security;
 
 namespace Alicia.Proxy.Telemetry;
 
@@ -31,7 +32,8 @@ internal static class MetricsServices
             _ = new InstanceMetrics(meter, census, lives, () => configuration.Value.Metrics.PerInstance);
             _ = new ServiceMetrics(meter, census, lives, callers, s.GetRequiredService<UpstreamConnector>());
             _ = new ControlMetrics(meter, s.GetRequiredService<ServiceRegistry>(), s.GetRequiredService<SnapshotPublisher>(), s.GetRequiredService<GateSurroundings>(),
-                s.GetRequiredService<ProbeCounters>(), s.GetRequiredService<LeaseBook>(), s.GetRequiredService<NameResolver>(), s.GetRequiredService<EventLog>(), version);
+                s.GetRequiredService<ProbeCounters>(), s.GetRequiredService<LeaseBook>(), s.GetRequiredService<NameResolver>(), s.GetRequiredService<EventLog>(),
+                s.GetRequiredService<AccessCounters>(), version);
             _ = new BusMetrics(meter, s.GetRequiredService<BusCounters>(), () => s.GetRequiredService<BusConnection>().Connected);
             _ = new ProcessMetrics(meter);
             return new MetricPipeline(meter, census, configuration, s, s.GetRequiredService<TimeProvider>(), version, s.GetRequiredService<ILogger<MetricPipeline>>());

@@ -146,6 +146,37 @@ public sealed class ApiKeyTests : IAsyncLifetime
         _proxy.Process.Transcript.Should().NotContain("0123456789abcdef").And.NotContain("tooshort-key");
     }
 
+    [Fact]
+    public async Task Guesses_are_answered_late_and_beyond_a_number_turned_away_while_a_right_key_is_served_at_once()
+    {
+        var guesses = Enumerable.Range(0, 40).Select(_ => CallAsync("GET", "/services", "", "wrong-0123456789abcdef").StatusAsync()).ToArray();
+        await Eventually.Until("too many guess", () => guesses.Any(g => g is { IsCompletedSuccessfully: true, Result: 429 }));
+        await CallAsync("GET", "/services", "", KeyOf("reader")).DocumentAsync(200);
+
+        var statuses = await Task.WhenAll(guesses);
+        statuses.Should().OnlyContain(s => s == 401 || s == 429);
+        statuses.Count(s => s == 401).Should().BeInRange(6, 40 - 1);
+        await CallAsync("GET", "/services", "", KeyOf("reader")).DocumentAsync(200);
+    }
+
+    [Fact]
+    public async Task A_key_is_replaced_without_a_call_that_fails()
+    {
+        static string With(params string[] keys)
+        {
+            var entries = string.Join(',', keys.Select(k => $$"""  "{{k}}": { "Key": "{{KeyOf(k)}}", "Scopes": ["read"] }"""));
+            return $$"""{ "Registry": { "Store": "memory" }, "Management": { "ApiKeys": { {{entries}} } } }""";
+        }
+
+        await _proxy.WriteConfigAsync(With("reader", "next"));
+        await Eventually.Until("both keys work", async () => await CallAsync("GET", "/services", "", KeyOf("next")).StatusAsync() == 200);
+        (await CallAsync("GET", "/services", "", KeyOf("reader")).StatusAsync()).Should().Be(200);
+
+        await _proxy.WriteConfigAsync(With("next"));
+        await Eventually.Until("the old key is gone", async () => await CallAsync("GET", "/services", "", KeyOf("reader")).StatusAsync() is 401 or 429);
+        (await CallAsync("GET", "/services", "", KeyOf("next")).StatusAsync()).Should().Be(200);
+    }
+
     private static string KeyOf(string name) => name + "-0123456789abcdef";
 
     private Task<HttpResponseMessage> CallAsync(string method, string path, string body, string? key)

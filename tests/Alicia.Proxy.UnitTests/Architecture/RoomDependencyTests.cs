@@ -27,10 +27,10 @@ public sealed partial class RoomDependencyTests
         ["Draining"] = ["Circuit", "Connections", "Live", "Registry"],
         ["Forwarding"] = ["Admission", "Balancing", "Circuit", "Connections", "Live", "Registry", "Routing"],
         ["Health"] = ["Balancing", "Circuit", "Connections", "Events", "Live", "Registry", "Routing"],
-        ["Bus"] = ["Circuit", "Configuration", "Connections", "Events", "Health", "Live", "Registry", "Routing"],
+        ["Bus"] = ["Circuit", "Configuration", "Connections", "Events", "Health", "Live", "Registry", "Routing", "Security"],
         ["Configuration"] = ["Registry"],
         ["Security"] = ["Configuration", "Registry"],
-        ["Telemetry"] = ["Configuration", .. Features],
+        ["Telemetry"] = ["Configuration", "Security", .. Features],
         ["Api"] = ["Configuration", "Security", "Telemetry", .. Features],
         ["Hosting"] = ["Api", "Configuration", "Security", "Telemetry", .. Features],
     };

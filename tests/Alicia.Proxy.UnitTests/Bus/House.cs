@@ -8,6 +8,7 @@ using Alicia.Proxy.Events;
 using Alicia.Proxy.Live;
 using Alicia.Proxy.Registry;
 using Alicia.Proxy.Registry.Changes;
+using Alicia.Proxy.Security;
 using Alicia.Proxy.Storage;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -57,6 +58,7 @@ internal sealed class House : IAsyncDisposable, ILogger<InboundHandling>
             new CommandDesk(Registry, (_, _) => Task.CompletedTask, (sender, payload) => Outgoing.Add(Say.Result(sender, payload))),
             // Names of this house are not known to anybody.
             new AddressScreen(Registry, Time, (_, _) => Task.FromException<System.Net.IPAddress[]>(new System.Net.Sockets.SocketException((int)System.Net.Sockets.SocketError.HostNotFound))),
+            new AuditLog(NullLogger<AuditLog>.Instance),
             Counters, new RateLimitedLog(Time), Time, this)
         {
             Asked = Publisher.Asked,

@@ -132,7 +132,7 @@ public sealed class InboundMessagesTests
     public void A_will_never_runs_out()
     {
         var message = Read(Unregister, Enveloped("""{ "service_name": "tts", "will": true }""", Envelope.Seconds(Noon) - 86400, 300));
-        message.Should().Be(new InboundMessage.Unregistration("tts", null, Will: true));
+        message.Should().Be(new InboundMessage.Unregistration("tts", null, Will: true) { From = "tts_service" });
     }
 
     [Theory]

@@ -28,10 +28,10 @@ internal static class SessionEndpoints
     private static IResult Who(HttpContext context)
     {
         context.Response.Headers.CacheControl = "no-store";
-        return Results.Json(SessionDocument.Of(context.Features.Get<Caller>()?.Key), Wire.Json);
+        return Results.Json(SessionDocument.Of(context.Features.Get<Caller>()), Wire.Json);
     }
 
-    private static async Task<IResult> BeginAsync(HttpContext context, CurrentConfiguration configuration, Sessions sessions, WrongKeys wrong)
+    private static async Task<IResult> BeginAsync(HttpContext context, CurrentConfiguration configuration, Sessions sessions, WrongCredentials wrong, AccessCounters counters)
     {
         var (body, problem) = await WireBody.ReadAsync(context);
         if (body is null)
@@ -44,26 +44,46 @@ internal static class SessionEndpoints
             return Problems.Invalid(body.Faults);
         var keys = configuration.Value.ApiKeys;
         if (keys.IsEmpty)
-            return Problems.Of(StatusCodes.Status409Conflict, "No API keys are configured: management is open to this machine, and nobody needs to sign in.");
-        if (ManagementGuard.Find(keys, text!.Trim()) is not { } key)
+            return Problems.Of(StatusCodes.Status409Conflict, configuration.Value.AsksForCredentials
+                ? "No API keys are configured, and nothing else can be traded for a session."
+                : "No API keys are configured: management is open to this machine, and nobody needs to sign in.");
+        if (Credentials.Find(keys, text!.Trim()) is not { } key)
         {
-            if (!await wrong.HoldAsync(context.Connection.RemoteIpAddress, context.RequestAborted))
-                return Problems.Of(StatusCodes.Status429TooManyRequests, "Too many wrong keys at once.", retryAfter: (int)WrongKeys.Pause.TotalSeconds);
+            if (!await wrong.HoldAsync(context.Connection.RemoteIpAddress, always: true, context.RequestAborted))
+            {
+                counters.Count(AccessRefusal.TurnedAway);
+                return Problems.Of(StatusCodes.Status429TooManyRequests, "Too many wrong keys at once.", retryAfter: (int)WrongCredentials.Pause.TotalSeconds);
+            }
+
+            counters.Count(AccessRefusal.WrongCredential);
             context.Response.Headers.WWWAuthenticate = "Bearer realm=\"alicia\"";
             return Problems.Of(StatusCodes.Status401Unauthorized, "The API key is not valid.");
         }
 
-        if (ManagementGuard.Cookie(context.Request) is { } previous)
+        if (Credentials.Cookie(context.Request) is { } previous)
             sessions.End(previous);
+        var caller = Caller.Of(CallerKind.ApiKey, key);
+        context.Features.Set(caller);
+        AuditNote.Done(context, "signed in to the status page");
         context.Response.Cookies.Append(Sessions.Cookie, sessions.Begin(key), CookieOptions(context, Sessions.Lifetime));
         context.Response.Headers.CacheControl = "no-store";
-        return Results.Json(SessionDocument.Of(key), Wire.Json);
+        return Results.Json(SessionDocument.Of(caller), Wire.Json);
     }
 
-    private static IResult End(HttpContext context, Sessions sessions)
+    private static IResult End(HttpContext context, CurrentConfiguration configuration, Sessions sessions)
     {
-        if (ManagementGuard.Cookie(context.Request) is { } token)
+        if (Credentials.Cookie(context.Request) is { } token)
+        {
+            if (sessions.Find(token, configuration.Value.ApiKeys) is { } key)
+            {
+                context.Features.Set(Caller.Of(CallerKind.Session, key));
+                AuditNote.Done(context, "signed out of the status page");
+            }
+
             sessions.End(token);
+        }
+
+        AuditNote.Unchanged(context);
         context.Response.Cookies.Append(Sessions.Cookie, "", CookieOptions(context, TimeSpan.Zero));
         return Results.NoContent();
     }
@@ -83,16 +103,16 @@ internal static class SessionEndpoints
 internal sealed record SessionRequestDocument(string Key);
 
 /// <summary>Who is asking.</summary>
-/// <param name="Name">Name of the key; null where no keys are configured.</param>
+/// <param name="Name">Name of the key or certificate, or whom a token is for; null where no credentials are asked for.</param>
 /// <param name="Scopes">What it opens.</param>
 /// <param name="Services">The only services that it opens it for; null for all.</param>
 internal sealed record SessionDocument(string? Name, IReadOnlyList<string> Scopes, IReadOnlyList<string>? Services)
 {
     private static readonly ApiScopes[] AllScopes = [ApiScopes.Read, ApiScopes.Register, ApiScopes.Admin];
 
-    /// <param name="key">Null for somebody who needs none.</param>
-    public static SessionDocument Of(ApiKey? key) => new(
-        key?.Name,
-        [.. AllScopes.Where(scope => key is null || (key.Scopes & scope) != 0).Select(scope => scope.ToString().ToLowerInvariant())],
-        key?.Services?.ToArray());
+    /// <param name="caller">Null for somebody who needs no credential.</param>
+    public static SessionDocument Of(Caller? caller) => new(
+        caller?.Name,
+        [.. AllScopes.Where(scope => caller is null || (caller.Scopes & scope) != 0).Select(scope => scope.ToString().ToLowerInvariant())],
+        caller?.Services?.ToArray());
 }

@@ -7,7 +7,8 @@ namespace Alicia.Proxy.Registry.Changes;
 /// <param name="Service">The service as it is now.</param>
 /// <param name="Instance">The instance as it is now.</param>
 /// <param name="Created">True for a new epoch, false when the instance was there already.</param>
-internal sealed record Registered(Service Service, Instance Instance, bool Created);
+/// <param name="Changed">False when the registration only repeated what was there.</param>
+internal sealed record Registered(Service Service, Instance Instance, bool Created, bool Changed = true);
 
 /// <summary>
 /// Registers an instance, or renews and updates the one that is there. The same id at another address, or while the old one is leaving, is a new
@@ -44,7 +45,7 @@ internal sealed class RegisterInstance(string serviceName, RegistrationRequest r
             : keeps ? service.Instances.Replace(existing, instance)
             : service.Instances.Remove(existing).Add(instance);
         if (keeps && instance == existing)
-            return (new Registered(service, instance, Created: false), null);
+            return (new Registered(service, instance, Created: false, Changed: false), null);
 
         if (!service.Stored || draft.Find(serviceName) is not { Stored: true, Leaving: false })
             draft.StoreService(service = service with { Stored = true });
