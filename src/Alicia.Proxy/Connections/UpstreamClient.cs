@@ -23,7 +23,8 @@ internal sealed class UpstreamClient : IDisposable
     /// <summary>What speaks HTTP over connections that <paramref name="connect"/> opens.</summary>
     public static SocketsHttpHandler Handler(Func<SocketsHttpConnectionContext, CancellationToken, ValueTask<Stream>> connect) => new()
     {
-        ConnectCallback = connect,
+        // HTTP/2 has frames in place of lines.
+        ConnectCallback = async (context, cancellation) => await connect(context, cancellation) is var stream && context.InitialRequestMessage.Version.Major < 2 ? new StrictAnswers(stream) : stream,
         // The connector has the timeout: it is a setting of the service.
         ConnectTimeout = Timeout.InfiniteTimeSpan,
         PooledConnectionIdleTimeout = IdleTimeout,
