@@ -15,6 +15,7 @@ const string Usage = """
       metrics     what being observed costs, and a scrape of many instances
       probe       what health checks cost
       simulate    what each algorithm makes of an ailing instance, in virtual time
+      strict      whether the guard of HTTP/1.1 reads generated inputs rightly, and what it costs
       bus         what a storm of messages on the bus does to requests
 
     README.md beside the project explains the options.
@@ -42,6 +43,7 @@ try
         case "peers":
         case "metrics":
         case "probe":
+        case "strict":
         case "bus":
             using (PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal))
             using (PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal))
@@ -53,6 +55,7 @@ try
                     "peers" => PeersRun.RunAsync(rest, interrupted.Token),
                     "metrics" => MetricsRun.RunAsync(rest, interrupted.Token),
                     "probe" => ProbeRun.RunAsync(rest, interrupted.Token),
+                    "strict" => StrictRun.RunAsync(rest, interrupted.Token),
                     _ => BusRun.RunAsync(rest, interrupted.Token),
                 });
             }

@@ -157,7 +157,6 @@ internal static partial class ConfigurationKeys
     /// <summary>Sections whose keys are not settled yet: anything below them is taken.</summary>
     public static readonly ImmutableArray<(string Path, string Purpose)> OpenSections =
     [
-        ("Limits", "Limits per address."),
         ("RateLimit", "Limits of requests over time."),
         ("Tls", "Certificates of https:// listeners."),
     ];
@@ -168,6 +167,7 @@ internal static partial class ConfigurationKeys
         .. Declared,
         .. SettingKeys.All.Select(key => Below("Defaults", key)),
         .. SettingKeys.All.Select(key => Below("Services:{service}", key)),
+        .. LimitKeys.All,
         .. ServiceKeys.All,
         .. AccessKeys.All,
         .. SettingKeys.HealthCheck.Select(key => Below("Services:{service}:Instances:{index}", key)),

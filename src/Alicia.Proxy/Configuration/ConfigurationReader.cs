@@ -41,6 +41,7 @@ internal static partial class ConfigurationReader
             Services = ReadServices(values, defaults, faults),
             Shutdown = new ShutdownConfiguration(values.Get(ConfigurationKeys.ShutdownGrace), values.Get(ConfigurationKeys.ShutdownTimeout)),
             ForwardedTrusted = values.Get(ConfigurationKeys.ForwardedTrusted),
+            Limits = ReadLimits(values),
             Metrics = new MetricsConfiguration(values.Get(ConfigurationKeys.MetricsPerInstance), values.Get(ConfigurationKeys.MetricsPublic)),
             Logging = ReadLogging(values),
             OtlpEndpoint = values.Get(ConfigurationKeys.OtlpEndpoint),
@@ -119,6 +120,21 @@ internal static partial class ConfigurationReader
             faults.Add(new ConfigurationFault(ConfigurationKeys.MqttPassword.Path, "needs Mqtt:Username as well"));
         return mqtt;
     }
+
+    private static LimitsConfiguration ReadLimits(ConfigurationValues values) => new()
+    {
+        TargetBytes = values.Get(LimitKeys.TargetBytes),
+        FieldBytes = values.Get(LimitKeys.FieldBytes),
+        FieldCount = values.Get(LimitKeys.FieldCount),
+        BodyBytes = values.Get(LimitKeys.BodyBytes),
+        HeadTimeout = values.Get(LimitKeys.HeadTimeout),
+        IdleTimeout = values.Get(LimitKeys.IdleTimeout),
+        RequestBodyRate = values.Get(LimitKeys.RequestBodyRate),
+        ResponseBodyRate = values.Get(LimitKeys.ResponseBodyRate),
+        Connections = values.Get(LimitKeys.Connections),
+        ConnectionsPerAddress = values.Get(LimitKeys.ConnectionsPerAddress),
+        Http2Streams = values.Get(LimitKeys.Http2Streams),
+    };
 
     private static LoggingConfiguration ReadLogging(ConfigurationValues values) => new(
         values.Get(ConfigurationKeys.LoggingFormat)!.Value,

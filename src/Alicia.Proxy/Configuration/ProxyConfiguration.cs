@@ -45,6 +45,8 @@ internal sealed record ProxyConfiguration
     /// <summary>Cookies of session affinity.</summary>
     public required AffinityConfiguration Affinity { get; init; }
 
+    public required LimitsConfiguration Limits { get; init; }
+
     public required MetricsConfiguration Metrics { get; init; }
 
     public required LoggingConfiguration Logging { get; init; }

@@ -1,3 +1,5 @@
+using Alicia.Proxy.Callers;
+using Alicia.Proxy.Http1;
 using Alicia.Proxy.Live;
 using Alicia.Proxy.Routing;
 using Microsoft.AspNetCore.Http.Features;
@@ -8,13 +10,22 @@ namespace Alicia.Proxy.Forwarding;
 /// The proxy listener's pipeline around YARP's routing: refuses targets that could mean two things before anything is matched, and at its end finds the
 /// service and forwards.
 /// </summary>
-internal sealed partial class DataPlane(SnapshotPublisher publisher, RequestForwarder forwarder, LiveTable lives, RequestIds ids, ILogger<DataPlane> logger)
+internal sealed partial class DataPlane(SnapshotPublisher publisher, RequestForwarder forwarder, LiveTable lives, RequestIds ids, CallerLimits limits, ILogger<DataPlane> logger)
 {
     /// <summary>First middleware. Runs before routing.</summary>
     public async Task GuardAsync(HttpContext context, RequestDelegate next)
     {
         ids.Assign(context);
-        var target = RequestTarget.PathAndQuery(RawTarget(context));
+        if (context.Request.Headers.Upgrade.Count > 0)
+            CallerGuard.WatchUpgrade(context);
+        var rawTarget = RawTarget(context);
+        if (HttpProtocol.IsHttp2(context.Request.Protocol) && Http2Request.Check(context.Request, rawTarget, limits.Current.Requests) is { } fault)
+        {
+            await RefuseAsync(context, fault.Status, fault.Detail);
+            return;
+        }
+
+        var target = RequestTarget.PathAndQuery(rawTarget);
         if (HttpMethods.IsConnect(context.Request.Method) && context.Features.Get<IHttpExtendedConnectFeature>() is not { IsExtendedConnect: true })
         {
             await RefuseAsync(context, StatusCodes.Status405MethodNotAllowed, "This is a reverse proxy; it opens no tunnels.");
@@ -23,6 +34,17 @@ internal sealed partial class DataPlane(SnapshotPublisher publisher, RequestForw
 
         if (target.Length == 0)
         {
+            // Perhaps this stands for a request that the server was not even shown.
+            if (context.Features.Get<GuardedInput>()?.Refusal is { } refusal)
+            {
+                // Logs are to tell of the caller's, of which nothing is known for sure, and not of the stand-in.
+                var standIn = context.Features.Get<IHttpRequestFeature>()!;
+                (standIn.Method, standIn.RawTarget) = ("-", "-");
+                context.Request.Headers.Remove("Host");
+                await RefuseAsync(context, refusal.Status, refusal.Detail);
+                return;
+            }
+
             await RefuseAsync(context, StatusCodes.Status400BadRequest, "The target '*' names no service.");
             return;
         }
@@ -38,6 +60,19 @@ internal sealed partial class DataPlane(SnapshotPublisher publisher, RequestForw
         {
             await RefuseAsync(context, StatusCodes.Status400BadRequest, "The target has dot segments, plain or encoded.");
             return;
+        }
+
+        if (limits.Current.Requests.BodyBytes is { } most)
+        {
+            if (context.Request.ContentLength > most)
+            {
+                await RefuseAsync(context, RequestFault.BodyTooLarge.Status, RequestFault.BodyTooLarge.Detail);
+                return;
+            }
+
+            // Of a body that does not say how long it is, the server counts the bytes.
+            if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } body)
+                body.MaxRequestBodySize = most;
         }
 
         try

@@ -34,7 +34,7 @@ internal sealed record ProxyError(int Status, string Type, int GrpcStatus, strin
     public static readonly ProxyError Loop = new(508, "proxy_loop_detected", GrpcUnavailable, "Request came back to this proxy");
     public static readonly ProxyError Internal = new(500, "proxy_internal_error", GrpcUnavailable, "The proxy failed");
 
-    /// <summary>The request itself is refused: 400, 405, 413, 414 or 431.</summary>
+    /// <summary>The request itself is refused: 400, 405, 408, 413, 414, 431 or 505.</summary>
     public static ProxyError BadRequest(int status) => new(status, "http_request_error", GrpcUnavailable, status switch
     {
         StatusCodes.Status405MethodNotAllowed => "Method not allowed",
@@ -42,6 +42,7 @@ internal sealed record ProxyError(int Status, string Type, int GrpcStatus, strin
         StatusCodes.Status413PayloadTooLarge => "Request body too large",
         StatusCodes.Status414UriTooLong => "Request target too long",
         StatusCodes.Status431RequestHeaderFieldsTooLarge => "Request fields too large",
+        StatusCodes.Status505HttpVersionNotsupported => "HTTP version not supported",
         _ => "Bad request",
     });
 }

@@ -1,8 +1,8 @@
 using System.Net;
 using System.Text;
+using Alicia.Proxy.Callers;
 using Alicia.Proxy.Configuration;
 using Alicia.Proxy.Forwarding;
-using Alicia.Proxy.Live;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace Alicia.Proxy.Hosting;
@@ -13,13 +13,22 @@ namespace Alicia.Proxy.Hosting;
 /// </summary>
 internal sealed class Listeners(ListenConfiguration configuration)
 {
-    /// <summary>Field section of a request in bytes: 32 KiB of cookies and as much again.</summary>
-    private const int MaxFieldBytes = 64 * 1024;
+    /// <summary>How long a body may be slower than it has to be.</summary>
+    private static readonly TimeSpan RateGrace = TimeSpan.FromSeconds(5);
 
+    /// <summary>What the server may see besides the target in a request line: the guard, which comes before it, counts the target alone.</summary>
+    private const int LineBesidesTarget = 256;
+
+    private Crowd? _callers;
+    private KestrelServerOptions? _server;
+    private LimitsConfiguration? _limits;
     private readonly List<(string Plane, ListenAddress Address, ListenOptions Options)> _open = [];
 
+    /// <summary>What callers may do; changes while running.</summary>
+    public CallerLimits Limits { get; } = new();
+
     /// <summary>Callers' connections to the data plane.</summary>
-    public ConnectionCount Callers { get; } = new();
+    public Crowd Callers => _callers ??= new Crowd(Limits);
 
     /// <summary>True for a request that came in through a management listener.</summary>
     public static bool IsManagement(HttpContext context) => context.Features.Get<ManagementConnection>() is not null;
@@ -36,15 +45,11 @@ internal sealed class Listeners(ListenConfiguration configuration)
         server.AddServerHeader = false;
         // A target in absolute form says which host is meant, whatever the Host field says (RFC 9112, section 3.2.2).
         server.AllowHostHeaderOverride = true;
-        // A proxy has no opinion on size and pace; instances have. Management bounds its own bodies.
+        // Both planes bound bodies themselves.
         server.Limits.MaxRequestBodySize = null;
-        server.Limits.MinRequestBodyDataRate = null;
-        server.Limits.MinResponseDataRate = null;
-        server.Limits.MaxRequestHeadersTotalSize = MaxFieldBytes;
-        server.Limits.MaxRequestHeaderCount = 500;
-        server.Limits.MaxRequestLineSize = 32 * 1024;
-        server.Limits.Http2.MaxRequestHeaderFieldSize = MaxFieldBytes;
-        server.Limits.Http2.MaxStreamsPerConnection = 256;
+        (_server, var limits) = (server, _limits);
+        if (limits is not null)
+            Use(limits);
         // Field values are bytes; Latin-1 maps each to one character and back.
         server.RequestHeaderEncodingSelector = ConnectionFieldEncoding.Select;
         server.ResponseHeaderEncodingSelector = static _ => Encoding.Latin1;
@@ -52,6 +57,24 @@ internal sealed class Listeners(ListenConfiguration configuration)
             Open(server, "proxy", address, null);
         foreach (var address in configuration.Management)
             Open(server, "management", address, new ManagementConnection());
+    }
+
+    /// <summary>Puts limits in force, for connections that are opened from now on and, where the server reads them for each request, for requests.</summary>
+    public void Use(LimitsConfiguration limits)
+    {
+        _limits = limits;
+        Limits.Current = new(new(limits.TargetBytes, limits.FieldBytes, limits.FieldCount, limits.BodyBytes), limits.HeadTimeout, limits.Connections, limits.ConnectionsPerAddress);
+        if (_server?.Limits is not { } server)
+            return;
+        server.MinRequestBodyDataRate = limits.RequestBodyRate is { } up ? new MinDataRate(up, RateGrace) : null;
+        server.MinResponseDataRate = limits.ResponseBodyRate is { } down ? new MinDataRate(down, RateGrace) : null;
+        server.MaxRequestHeadersTotalSize = limits.FieldBytes;
+        server.MaxRequestHeaderCount = limits.FieldCount;
+        server.MaxRequestLineSize = limits.TargetBytes + LineBesidesTarget;
+        server.RequestHeadersTimeout = limits.HeadTimeout;
+        server.KeepAliveTimeout = limits.IdleTimeout;
+        server.Http2.MaxRequestHeaderFieldSize = limits.FieldBytes;
+        server.Http2.MaxStreamsPerConnection = limits.Http2Streams;
     }
 
     private void Open(KestrelServerOptions server, string plane, ListenAddress address, ManagementConnection? mark)
@@ -69,18 +92,10 @@ internal sealed class Listeners(ListenConfiguration configuration)
             }
             else
             {
-                options.Use(next => async connection =>
-                {
-                    Callers.Enter();
-                    try
-                    {
-                        await next(connection);
-                    }
-                    finally
-                    {
-                        Callers.Leave();
-                    }
-                });
+                options.Use(Callers.CountAll);
+                options.Use(Callers.CountAddress);
+                if (address.Scheme != ListenScheme.H2c)
+                    options.Use(new CallerGuard(Limits, TimeProvider.System).Around);
             }
 
             _open.Add((plane, address, options));

@@ -13,6 +13,7 @@ using Alicia.Proxy.Registry;
 using Alicia.Proxy.Routing;
 using Alicia.Proxy.Security;
 using Alicia.Proxy.Telemetry;
+using Microsoft.Extensions.Primitives;
 
 namespace Alicia.Proxy.Hosting;
 
@@ -52,6 +53,7 @@ internal sealed class ProxyHost : IAsyncDisposable
         if ((IReadOnlyList<ConfigurationFault>)[.. NotYetBuilt.Faults(configuration), .. AccessFiles.Faults(configuration)] is { Count: > 0 } faults)
             throw new StartException(ExitCodes.Configuration, string.Join('\n', faults));
         var listeners = new Listeners(configuration.Listen);
+        listeners.Use(configuration.Limits);
         var host = Build(loader, load, configuration, listeners);
         var proxy = new ProxyHost(host, listeners);
         try
@@ -125,6 +127,8 @@ internal sealed class ProxyHost : IAsyncDisposable
             services.AddSingleton(TimeProvider.System);
             var current = new CurrentConfiguration(configuration);
             services.AddSingleton(current);
+            services.AddSingleton(listeners.Limits);
+            ChangeToken.OnChange(() => current.ChangeToken, () => listeners.Use(current.Value.Limits));
             services.AddProxyLogging(configuration.Logging);
             services.AddSingleton<LiveTable>().AddSingleton<ProcessClock>().AddHostedService<RecentWindowTicker>();
             services.AddSingleton<GateSurroundings>().AddSingleton<GateTable>();

@@ -1,4 +1,5 @@
 using Alicia.Proxy.Bus;
+using Alicia.Proxy.Callers;
 using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Configuration;
 using Alicia.Proxy.Connections;
@@ -17,7 +18,7 @@ internal static class MetricsServices
     /// <param name="services">The services.</param>
     /// <param name="callers">Connections to the data plane.</param>
     /// <param name="version">The program's.</param>
-    public static IServiceCollection AddProxyMetrics(this IServiceCollection services, ConnectionCount callers, string version)
+    public static IServiceCollection AddProxyMetrics(this IServiceCollection services, Crowd callers, string version)
     {
         services.AddSingleton<ProxyMeter>();
         services.AddSingleton(s =>

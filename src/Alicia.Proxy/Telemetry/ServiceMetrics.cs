@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using Alicia.Proxy.Callers;
 using Alicia.Proxy.Connections;
 using Alicia.Proxy.Live;
 using Alicia.Proxy.Registry;
@@ -18,7 +19,7 @@ internal sealed class ServiceMetrics
     /// <param name="lives">Gets the histogram.</param>
     /// <param name="callers">Connections to the data plane.</param>
     /// <param name="connector">Opens connections to instances.</param>
-    public ServiceMetrics(ProxyMeter meter, CensusTaker census, LiveTable lives, ConnectionCount callers, UpstreamConnector connector)
+    public ServiceMetrics(ProxyMeter meter, CensusTaker census, LiveTable lives, Crowd callers, UpstreamConnector connector)
     {
         (_census, _lives) = (census, lives);
         lives.Durations = meter.Durations("alicia_request_duration",
@@ -28,8 +29,10 @@ internal sealed class ServiceMetrics
         meter.Counter("alicia_request_body", "By", SeriesPer.Service, "Bytes of request bodies, and of callers on upgraded connections.", () => Each(s => s.BytesReceived));
         meter.Counter("alicia_response_body", "By", SeriesPer.Service, "Bytes of response bodies, and of instances on upgraded connections.", () => Each(s => s.BytesSent));
         meter.Gauge("alicia_registry_instances", null, SeriesPer.ServiceAndState, "Registered instances by state.", Instances);
-        meter.Gauge("alicia_client_connections", null, "Open connections of callers to the data plane.", () => callers.Open);
-        meter.Counter("alicia_client_connections_opened", null, "Connections that callers opened to the data plane.", () => callers.Opened);
+        meter.Gauge("alicia_client_connections", null, "Open connections of callers to the data plane.", () => callers.Count.Open);
+        meter.Counter("alicia_client_connections_opened", null, "Connections that callers opened to the data plane.", () => callers.Count.Opened);
+        meter.Counter("alicia_client_connections_refused", null, SeriesPer.Proxy, "Connections of callers that were closed because there were too many, in all or of one address.", () =>
+            (IEnumerable<Measurement<long>>)[new(callers.RefusedOfAddress, [new("limit", "address")]), new(callers.Refused, [new("limit", "all")])]);
         meter.Gauge("alicia_upstream_connections", null, "Open connections to instances for requests, idle ones included; those of probes are not.", () => connector.Connections.Open);
         meter.Counter("alicia_upstream_connections_opened", null, "Connections that were opened to instances for requests.", () => connector.Connections.Opened);
     }
