@@ -125,7 +125,30 @@ internal static class InstanceAdmission
             if (!any)
                 return AdmissionResult.NoInstance;
             if (releases == 0)
+                return TryBeyondWarmth(members, out member);
+        }
+
+        member = null!;
+        return AdmissionResult.AllFull;
+    }
+
+    /// <summary>
+    /// When the warm ones among the members are all shut, those that are held back beside them take everything; until the publisher has seen to that, in a moment, their small caps must refuse nobody.
+    /// </summary>
+    private static AdmissionResult TryBeyondWarmth(ReadOnlySpan<PoolMember> members, out PoolMember member)
+    {
+        member = null!;
+        foreach (var candidate in members)
+        {
+            if (candidate.Live.Slots > 0 && !candidate.Live.IsHeldBack)
                 return AdmissionResult.AllFull;
+        }
+
+        foreach (var candidate in members)
+        {
+            member = candidate;
+            if (candidate.Live.TryReserveBeyondWarmth())
+                return AdmissionResult.Admitted;
         }
 
         member = null!;

@@ -119,7 +119,12 @@ internal sealed partial class Exchange : HttpTransformer
     }
 
     /// <summary>The exchange ended by the caller's doing.</summary>
-    public void Abandoned() => _aborted = true;
+    public void Abandoned()
+    {
+        _aborted = true;
+        if (_code == CodeClass.None)
+            _member.Live.Outlasted(_time.GetElapsedTime(_startedAt).TotalSeconds);
+    }
 
     /// <summary>Gives the slot back. Called when the instance has nothing more to do for the request, and again, without effect, at the end.</summary>
     public void Finish()

@@ -6,13 +6,11 @@ namespace Alicia.Proxy.Live;
 /// What one instance is doing right now: requests in flight, counters, and the limits they are compared with. One object per epoch,
 /// found through <see cref="LiveTable"/>; never inherited by an instance that comes back.
 /// </summary>
-internal sealed class InstanceLive(long epoch)
+internal sealed partial class InstanceLive(long epoch)
 {
     private Hot _hot = new() { Slots = 1, Weight = 1, ResponseTime = double.NaN };
     private readonly Lock _limitsLock = new();
     private int _maxConnections = 1;
-    private int _warmth = FullWarmth;
-    private int _warmest = FullWarmth;
     private bool _shut;
     private PeakLatency? _peak;
     private int _health;
@@ -45,38 +43,6 @@ internal sealed class InstanceLive(long epoch)
                 Volatile.Write(ref _maxConnections, value);
                 ApplyLimits_NeedsLock();
             }
-        }
-    }
-
-    /// <summary>Warmth of an instance that is not new.</summary>
-    public const int FullWarmth = 20;
-
-    /// <summary>How much of its share the instance is ready for, 1–<see cref="FullWarmth"/>, by the time that it has been in use.</summary>
-    public int Warmth => Volatile.Read(ref _warmth);
-
-    /// <summary>When the instance came into use, as a <see cref="TimeProvider"/> timestamp, while it warms up; else 0. The publisher's.</summary>
-    public long WarmingSince { get; set; }
-
-    /// <summary>Share of its weight and cap that the instance gets now, above 0 and below 1; null when it gets all.</summary>
-    public double? WarmShare
-    {
-        get
-        {
-            lock (_limitsLock)
-                return _warmth < _warmest ? (double)_warmth / _warmest : null;
-        }
-    }
-
-    /// <summary>Takes over how warm the instance is. Its cap follows.</summary>
-    /// <param name="warmth">1–<see cref="FullWarmth"/>.</param>
-    /// <param name="warmest">The warmth of the warmest instance beside it: cap and share are relative to that, so that where all are new nobody is held back.</param>
-    public void Warm(int warmth, int warmest)
-    {
-        lock (_limitsLock)
-        {
-            Volatile.Write(ref _warmth, warmth);
-            _warmest = warmest;
-            ApplyLimits_NeedsLock();
         }
     }
 
@@ -259,9 +225,6 @@ internal sealed class InstanceLive(long epoch)
     /// <summary>A full fence, like the taking of a slot: of a request and a closing that race, one sees the other.</summary>
     private void ApplyLimits_NeedsLock() => Interlocked.Exchange(ref _hot.Slots, _shut ? 0 : WarmCap_NeedsLock());
 
-    /// <summary>The cap as warmth leaves it, rounded up: at least 1 where the cap is, or an instance would never get warm.</summary>
-    private int WarmCap_NeedsLock() => _warmth >= _warmest ? _maxConnections : (int)((((long)_maxConnections * _warmth) + _warmest - 1) / _warmest);
-
     public void CountRequest() => Interlocked.Increment(ref _hot.TotalRequests);
 
     public void CountFailure()
@@ -269,6 +232,9 @@ internal sealed class InstanceLive(long epoch)
         Interlocked.Increment(ref _hot.FailedRequests);
         _peak?.Failed();
     }
+
+    /// <summary>A caller went away after so many seconds without a response head.</summary>
+    public void Outlasted(double seconds) => _peak?.Outlasted(seconds);
 
     /// <summary>Folds one time to response head (seconds) into the moving average.</summary>
     public void RecordResponseTime(double seconds)

@@ -58,6 +58,19 @@ internal sealed class PeakLatency(TimeProvider time)
         }
     }
 
+    /// <summary>A caller went away after so many seconds without an answer: that the instance takes longer is all that is known, and what was slower already stays.</summary>
+    public void Outlasted(double seconds)
+    {
+        var sample = (float)seconds;
+        var now = Millis(time, _millisPerTick);
+        var word = Volatile.Read(ref _padded.Word);
+        while (sample > (word == 0 ? 0 : CostOf(word) * Kept(word, now)))
+        {
+            if (TryWrite(ref word, sample, now))
+                return;
+        }
+    }
+
     /// <summary>An attempt failed, however fast: it counts as slow, and each further one as twice as slow.</summary>
     public void Failed()
     {

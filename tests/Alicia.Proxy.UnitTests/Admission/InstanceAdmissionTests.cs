@@ -170,6 +170,26 @@ public sealed class InstanceAdmissionTests
         member.Should().BeSameAs(fresh.Rotation[0]);
     }
 
+    [Fact]
+    public void When_the_warm_instances_are_shut_the_small_cap_of_one_that_warms_up_refuses_nobody()
+    {
+        PoolMember[] members = [Member(1, cap: 3), Member(2, cap: 10)];
+        members[1].Live.Warm(1, InstanceLive.FullWarmth);
+        var state = State("round_robin", members);
+        for (var i = 0; i < 4; i++)
+            InstanceAdmission.TryAdmit(state, null, out _, out _).Should().Be(AdmissionResult.Admitted);
+        InstanceAdmission.TryAdmit(state, null, out _, out _).Should().Be(AdmissionResult.AllFull, "three and one are all there is while the warm one stands");
+
+        members[0].Gate.OpenByHand();
+        for (var i = 1; i < 10; i++)
+            InstanceAdmission.TryAdmit(state, null, out _, out _).Should().Be(AdmissionResult.Admitted, "request {0} of ten", i + 1);
+        InstanceAdmission.TryAdmit(state, null, out _, out _).Should().Be(AdmissionResult.AllFull);
+        members[1].Live.InFlight.Should().Be(10);
+
+        members[1].Gate.OpenByHand();
+        InstanceAdmission.TryAdmit(state, null, out _, out _).Should().Be(AdmissionResult.NoInstance);
+    }
+
     private sealed class Overtaken(Action change) : BalancingPolicy
     {
         public override string Name => "overtaken";

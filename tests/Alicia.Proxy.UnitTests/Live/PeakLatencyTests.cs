@@ -75,6 +75,17 @@ public sealed class PeakLatencyTests
     }
 
     [Fact]
+    public void A_caller_that_left_unanswered_says_how_long_it_takes_at_least()
+    {
+        _peak.Answered(0.01);
+        _peak.Outlasted(3);
+        Now.Should().BeApproximately(3, 1e-3);
+        _peak.Outlasted(0.5);
+        Now.Should().BeApproximately(3, 1e-3, "half a second is no news");
+        new PeakLatency(_time).At(0).Should().Be(float.NaN);
+    }
+
+    [Fact]
     public void A_failure_makes_an_instance_that_was_slower_than_that_no_better()
     {
         _peak.Answered(200);
