@@ -16,6 +16,9 @@ internal sealed class EndpointTable
     private readonly ConcurrentDictionary<long, UpstreamEndpoint> _endpoints = new();
     private readonly ConcurrentQueue<long> _forgotten = new();
 
+    /// <summary>Called with an endpoint that has left, for those who keep connections to it. Set before the first registration.</summary>
+    public Action<UpstreamEndpoint>? Forgotten { get; set; }
+
     /// <summary>Endpoints that were not forgotten.</summary>
     public int Count => _endpoints.Count - _forgotten.Count;
 
@@ -51,8 +54,9 @@ internal sealed class EndpointTable
     /// <summary>The epoch has left and nothing is in flight to it; it is found a little longer.</summary>
     public void Forget(long epoch)
     {
-        if (!_endpoints.ContainsKey(epoch))
+        if (!_endpoints.TryGetValue(epoch, out var endpoint))
             return;
+        Forgotten?.Invoke(endpoint);
         _forgotten.Enqueue(epoch);
         while (_forgotten.Count > KeptForLatecomers && _forgotten.TryDequeue(out var oldest))
             _endpoints.TryRemove(oldest, out _);

@@ -28,6 +28,16 @@ internal sealed class UpstreamConnector(EndpointTable endpoints, ServiceRegistry
     {
         if (!endpoints.TryFind(context.DnsEndPoint.Host, out var slot))
             throw new UpstreamConnectException(ConnectFailure.Refused, "The instance has left the registry.");
+        return await ConnectAsync(slot, cancellation);
+    }
+
+    /// <summary>Opens a connection for requests.</summary>
+    /// <param name="slot">The address to begin with.</param>
+    /// <param name="cancellation">Ends the attempt.</param>
+    /// <returns>Without TLS, a <see cref="NetworkStream"/>.</returns>
+    /// <exception cref="UpstreamConnectException">No connection could be opened.</exception>
+    public async ValueTask<Stream> ConnectAsync(AddressSlot slot, CancellationToken cancellation)
+    {
         var endpoint = slot.Endpoint;
         using var timeout = new CancellationTokenSource(endpoint.ConnectTimeout, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellation);

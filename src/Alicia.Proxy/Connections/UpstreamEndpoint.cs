@@ -53,6 +53,9 @@ internal sealed class UpstreamEndpoint
 
     public bool IsTls { get; }
 
+    /// <summary>True for HTTP/1.1 in clear text.</summary>
+    public bool IsPlainHttp1 => !IsTls && Protocol == UpstreamProtocol.Http1;
+
     /// <summary>True when there is nothing to resolve.</summary>
     public bool IsLiteral { get; }
 

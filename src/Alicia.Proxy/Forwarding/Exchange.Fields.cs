@@ -19,6 +19,7 @@ internal sealed partial class Exchange
         var connection = request.Headers.Connection;
         var mayNominate = HopByHop.MayNominate(connection);
         var trace = Record?.Propagated;
+        string? via = null;
         // A Content-Length beside Transfer-Encoding is a smuggling attempt or a mistake; the framing that counts is the transfer coding.
         var hasCoding = request.Headers.TransferEncoding.Count > 0;
 
@@ -34,6 +35,12 @@ internal sealed partial class Exchange
                 continue;
             if (mayNominate && HopByHop.IsNominated(connection, name))
                 continue;
+            if (name.Equals("Via", StringComparison.OrdinalIgnoreCase))
+            {
+                via = string.Join(", ", (IEnumerable<string?>)values);
+                continue;
+            }
+
             if (Guard is not null && Guard.Removes(name))
                 continue;
             sink.Add(name, values);
@@ -48,7 +55,7 @@ internal sealed partial class Exchange
         }
 
         ForwardedFields.Write(context, ref sink, _request.StrippedPrefix, _options.Trusted);
-        sink.Add("Via", LoopGuard.MarkOf(request));
+        sink.Add("Via", via is null ? LoopGuard.MarkOf(request) : $"{via}, {LoopGuard.MarkOf(request)}");
         sink.Add(RequestIds.Field, context.TraceIdentifier);
         if (trace is not null)
         {

@@ -1,15 +1,22 @@
 using System.Diagnostics;
+using Alicia.Proxy.Direct;
 using Alicia.Proxy.Routing;
 
 namespace Alicia.Proxy.Forwarding;
 
 internal static class ForwardingServices
 {
-    public static IServiceCollection AddForwarding(this IServiceCollection services)
+    /// <summary>Adds what forwards requests.</summary>
+    /// <param name="services">The services.</param>
+    /// <param name="direct">Whether HTTP/1.1 to clear-text instances goes by the direct forwarder.</param>
+    public static IServiceCollection AddForwarding(this IServiceCollection services, bool direct)
     {
         // YARP passes trace headers on through this unless told otherwise; they go through untouched.
         services.AddSingleton(DistributedContextPropagator.CreatePassThroughPropagator());
-        return services.AddHttpForwarder().AddSingleton<ForwardingOptions>().AddSingleton<OpenTunnels>().AddSingleton(new RequestIds(Random.Shared))
+        services.AddHttpForwarder();
+        if (direct)
+            services.AddDirectForwarding();
+        return services.AddSingleton<ForwardingOptions>().AddSingleton<OpenTunnels>().AddSingleton(new RequestIds(Random.Shared))
             .AddSingleton<UpgradeForwarder>().AddSingleton<AttemptForwarder>().AddSingleton<RequestForwarder>().AddSingleton<DataPlane>();
     }
 

@@ -6,7 +6,7 @@ namespace Alicia.Proxy.Hosting;
 /// Tells what configuration asks for and this version does not do. Keys are accepted ahead of their features, so that one file serves several versions; nobody should have to
 /// find out by waiting for an effect.
 /// </summary>
-internal static partial class NotYetBuilt
+internal static class NotYetBuilt
 {
     /// <summary>What would be wrong to go on without: a listener that promises TLS and speaks clear text.</summary>
     public static IReadOnlyList<ConfigurationFault> Faults(ProxyConfiguration configuration) =>
@@ -15,16 +15,6 @@ internal static partial class NotYetBuilt
         .. Tls("Listen:Management", configuration.Listen.Management),
     ];
 
-    /// <summary>Logs what has no effect yet.</summary>
-    public static void Warn(ProxyConfiguration configuration, ILogger logger)
-    {
-        if (configuration.ForwardingHttp1 == Http1Forwarding.Direct)
-            LogNoEffect(logger, "Forwarding:Http1=direct", "the proxy's own forwarder; YARP's is used");
-    }
-
     private static IEnumerable<ConfigurationFault> Tls(string key, IEnumerable<ListenAddress> addresses) =>
         addresses.Where(a => a.Scheme == ListenScheme.Https).Select(a => new ConfigurationFault(key, $"{a}: this version does not listen with TLS; use http:// or h2c://"));
-
-    [LoggerMessage(LogLevel.Warning, "{Key} is set, but this version does not have {Feature} yet")]
-    private static partial void LogNoEffect(ILogger logger, string key, string feature);
 }

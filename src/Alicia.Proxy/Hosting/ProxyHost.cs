@@ -138,7 +138,7 @@ internal sealed class ProxyHost : IAsyncDisposable
             services.AddSingleton(new AffinityKey(configuration.Affinity.Key));
             services.AddRouting();
             services.AddProxyRouting();
-            services.AddForwarding();
+            services.AddForwarding(direct: configuration.ForwardingHttp1 == Http1Forwarding.Direct);
             services.AddSingleton<Departures>();
             // Not asked of the provider: a background loop may come to it after a start that failed has disposed of that.
             services.AddHealth(_ => current.Value.Registry.RemoveAfter);
@@ -172,7 +172,6 @@ internal sealed class ProxyHost : IAsyncDisposable
     private async Task StartAsync(ProxyConfiguration configuration, CancellationToken cancellation)
     {
         var services = _host.Services;
-        NotYetBuilt.Warn(configuration, services.GetRequiredService<ILogger<ProxyHost>>());
         var registry = services.GetRequiredService<ServiceRegistry>();
         var publisher = services.GetRequiredService<SnapshotPublisher>();
         var departures = services.GetRequiredService<Departures>();

@@ -25,6 +25,14 @@ internal sealed class ProxyProcess : IAsyncDisposable
         Directory = directory;
     }
 
+    /// <summary>
+    /// Which forwarder every proxy of this run has, <c>direct</c> or <c>yarp</c>; null for the default. <c>tests/run</c> lets the tests of forwarding run once with each.
+    /// </summary>
+    public static string? Forwarder { get; } = Environment.GetEnvironmentVariable("ALICIA_TESTS_FORWARDER") is { Length: > 0 } name ? name : null;
+
+    /// <summary>True when HTTP/1.1 to clear-text instances goes by the direct forwarder in this run.</summary>
+    public static bool IsDirect { get; } = Forwarder == "direct";
+
     /// <summary>The running, or last, process; another one after a restart.</summary>
     public ChildProcess Process { get; private set; } = null!;
 
@@ -134,6 +142,7 @@ internal sealed class ProxyProcess : IAsyncDisposable
             $"--Listen:Management={_listenManagement}",
             $"--Registry:Path={RegistryPath}",
             .. _options.Guards ? Array.Empty<string>() : ["--Defaults:HealthCheck:Enabled=false", "--Defaults:CircuitBreaker:FailureThreshold=10000"],
+            .. Forwarder is { } forwarder ? [$"--Forwarding:Http1={forwarder}"] : Array.Empty<string>(),
             .. _options.ConfigJson is null ? Array.Empty<string>() : ["--config", ConfigPath],
             .. _options.Arguments,
         ];

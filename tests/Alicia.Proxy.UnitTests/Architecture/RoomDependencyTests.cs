@@ -9,7 +9,7 @@ namespace Alicia.Proxy.UnitTests.Architecture;
 public sealed partial class RoomDependencyTests
 {
     private static readonly string[] Features =
-        ["Admission", "Balancing", "Bus", "Callers", "Circuit", "Connections", "Draining", "Ejection", "Events", "Forwarding", "Health", "Http1", "Live", "Registry", "Routing", "Storage"];
+        ["Admission", "Balancing", "Bus", "Callers", "Circuit", "Connections", "Direct", "Draining", "Ejection", "Events", "Forwarding", "Health", "Http1", "Live", "Registry", "Routing", "Storage"];
 
     /// <summary>Room → rooms that it may know. Some rooms are not built yet; their rows say where they will stand.</summary>
     private static readonly Dictionary<string, string[]> Allowed = new()
@@ -22,12 +22,13 @@ public sealed partial class RoomDependencyTests
         ["Registry"] = ["Events"],
         ["Storage"] = ["Registry"],
         ["Connections"] = ["Http1", "Live", "Registry"],
+        ["Direct"] = ["Connections", "Live"],
         ["Balancing"] = ["Circuit", "Connections", "Live", "Registry"],
         ["Admission"] = ["Balancing", "Circuit", "Live"],
         ["Routing"] = ["Balancing", "Circuit", "Connections", "Events", "Live", "Registry"],
         ["Ejection"] = ["Balancing", "Circuit", "Live", "Registry", "Routing"],
         ["Draining"] = ["Circuit", "Connections", "Live", "Registry"],
-        ["Forwarding"] = ["Admission", "Balancing", "Callers", "Circuit", "Connections", "Http1", "Live", "Registry", "Routing"],
+        ["Forwarding"] = ["Admission", "Balancing", "Callers", "Circuit", "Connections", "Direct", "Http1", "Live", "Registry", "Routing"],
         ["Health"] = ["Balancing", "Circuit", "Connections", "Events", "Live", "Registry", "Routing"],
         ["Bus"] = ["Circuit", "Configuration", "Connections", "Events", "Health", "Live", "Registry", "Routing", "Security"],
         ["Configuration"] = ["Registry"],

@@ -1,0 +1,167 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
+using System.Net.Sockets;
+using Alicia.Proxy.Connections;
+
+namespace Alicia.Proxy.Direct;
+
+/// <summary>
+/// Connections that wait for their next request, by address. The one put away last is taken first, so that the others grow old and are closed.
+/// </summary>
+internal sealed class ConnectionPools : IDisposable
+{
+    /// <summary>
+    /// How long a connection waits. Uvicorn and Node close theirs after five seconds; a request that meets a closing connection is an error for nothing, a fresh connection on the local
+    /// network is a fraction of a millisecond.
+    /// </summary>
+    public static readonly TimeSpan IdleTimeout = TimeSpan.FromSeconds(4);
+
+    /// <summary>How many wait for one address, at most. Beyond that a burst is over, and what it opened is closed.</summary>
+    private const int MaxIdle = 1000;
+
+    private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(1);
+
+    private readonly UpstreamConnector _connector;
+    private readonly TimeProvider _time;
+    private readonly ConcurrentDictionary<AddressSlot, Pool> _pools = new();
+    private readonly ITimer _sweep;
+
+    public ConnectionPools(UpstreamConnector connector, EndpointTable endpoints, TimeProvider time)
+    {
+        (_connector, _time) = (connector, time);
+        endpoints.Forgotten = Forget;
+        _sweep = time.CreateTimer(static pools => ((ConnectionPools)pools!).Sweep(), this, SweepInterval, SweepInterval);
+    }
+
+    /// <summary>Connections that wait.</summary>
+    public int Idle => _pools.Sum(p => p.Value.Count);
+
+    /// <summary>Takes a connection that is still good as far as anybody can know without sending.</summary>
+    public bool TryTake(AddressSlot slot, [NotNullWhen(true)] out UpstreamConnection? connection)
+    {
+        connection = null;
+        if (!_pools.TryGetValue(slot, out var pool))
+            return false;
+        while (pool.TryPop(out connection))
+        {
+            if (connection.IsQuiet && _time.GetElapsedTime(connection.KeptAt) < IdleTimeout)
+                return true;
+            connection.Dispose();
+        }
+
+        return false;
+    }
+
+    /// <summary>Opens a connection.</summary>
+    /// <exception cref="UpstreamConnectException">None could be opened.</exception>
+    public async Task<UpstreamConnection> OpenAsync(AddressSlot slot, CancellationToken cancellation)
+    {
+        // Without TLS the transport is the socket's own.
+        var stream = (NetworkStream)await _connector.ConnectAsync(slot, cancellation);
+        return new UpstreamConnection(slot, stream, _time);
+    }
+
+    /// <summary>Keeps a connection whose exchange has ended well.</summary>
+    public void Keep(UpstreamConnection connection)
+    {
+        connection.KeptAt = _time.GetTimestamp();
+        if (!connection.TryKeep() || !_pools.GetOrAdd(connection.Slot, static _ => new Pool()).TryPush(connection))
+            connection.Dispose();
+    }
+
+    public void Dispose()
+    {
+        _sweep.Dispose();
+        foreach (var slot in _pools.Keys)
+            Close(slot);
+    }
+
+    private void Sweep()
+    {
+        foreach (var (slot, pool) in _pools)
+        {
+            while (pool.TryPopOldest(c => !c.IsQuiet || _time.GetElapsedTime(c.KeptAt) >= IdleTimeout, out var old))
+                old.Dispose();
+            if (pool.TryClose())
+                _pools.TryRemove(KeyValuePair.Create(slot, pool));
+        }
+    }
+
+    private void Forget(UpstreamEndpoint endpoint)
+    {
+        foreach (var slot in _pools.Keys)
+        {
+            if (ReferenceEquals(slot.Endpoint, endpoint))
+                Close(slot);
+        }
+    }
+
+    private void Close(AddressSlot slot)
+    {
+        if (!_pools.TryRemove(slot, out var pool))
+            return;
+        pool.Close();
+        while (pool.TryPop(out var connection))
+            connection.Dispose();
+    }
+
+    /// <summary>Those of one address. Closed, it takes no more: nobody would look after them.</summary>
+    private sealed class Pool
+    {
+        private readonly Lock _lock = new();
+        private readonly List<UpstreamConnection> _idle = [];
+        private bool _closed;
+
+        public int Count => _idle.Count;
+
+        public bool TryPush(UpstreamConnection connection)
+        {
+            lock (_lock)
+            {
+                if (_closed || _idle.Count >= MaxIdle)
+                    return false;
+                _idle.Add(connection);
+                return true;
+            }
+        }
+
+        public bool TryPop([NotNullWhen(true)] out UpstreamConnection? connection)
+        {
+            lock (_lock)
+            {
+                connection = null;
+                if (_idle.Count == 0)
+                    return false;
+                connection = _idle[^1];
+                _idle.RemoveAt(_idle.Count - 1);
+                return true;
+            }
+        }
+
+        /// <summary>Takes out the one that has waited longest, or one before which only younger ones stand, if <paramref name="of"/> it is so.</summary>
+        public bool TryPopOldest(Predicate<UpstreamConnection> of, [NotNullWhen(true)] out UpstreamConnection? connection)
+        {
+            lock (_lock)
+            {
+                var i = _idle.FindIndex(of);
+                connection = i < 0 ? null : _idle[i];
+                if (i >= 0)
+                    _idle.RemoveAt(i);
+                return i >= 0;
+            }
+        }
+
+        /// <summary>Closes it if nothing is in it.</summary>
+        public bool TryClose()
+        {
+            lock (_lock)
+                return _closed = _idle.Count == 0;
+        }
+
+        public void Close()
+        {
+            lock (_lock)
+                _closed = true;
+        }
+    }
+}

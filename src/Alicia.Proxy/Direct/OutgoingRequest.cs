@@ -1,0 +1,276 @@
+using System.Globalization;
+using Microsoft.AspNetCore.Http.Features;
+using Yarp.ReverseProxy.Forwarder;
+
+namespace Alicia.Proxy.Direct;
+
+/// <summary>
+/// One request as it goes to an instance: its head, ready to be sent, and its body, read from the caller as it goes up. What is there of a small body goes out with the head.
+/// </summary>
+internal sealed class OutgoingRequest : IDisposable
+{
+    private const int HeadBytes = 2048;
+
+    /// <summary>Large enough that a large body costs few calls, small enough for a pooled array.</summary>
+    private const int BodyBytes = 64 * 1024;
+
+    /// <summary>How long a caller may go on sending what nobody wants.</summary>
+    private static readonly TimeSpan MaxDiscard = TimeSpan.FromSeconds(5);
+
+    /// <summary>Room in front of a chunk for its size, and behind it for its end.</summary>
+    private const int ChunkPrefix = 10;
+    private const int ChunkSuffix = 2;
+
+    private readonly HttpContext _context;
+    private readonly IDirectExchange _exchange;
+    private readonly HeadWriter _out;
+    private readonly bool _isChunked;
+    private readonly CancellationTokenSource? _reading;
+    private ValueTask<int> _read;
+    private bool _isReading;
+    private int _readAt;
+    private bool _isComplete;
+    private bool _isDiscarded;
+    private long _sent;
+    private Task? _upload;
+
+    /// <exception cref="BadHttpRequestException">It cannot be passed on.</exception>
+    public OutgoingRequest(HttpContext context, IDirectExchange exchange)
+    {
+        (_context, _exchange) = (context, exchange);
+        var request = context.Request;
+        HasBody = context.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody == true;
+        _isChunked = HasBody && request.ContentLength is null;
+        _isComplete = !HasBody;
+        IsHead = HttpMethods.IsHead(request.Method);
+        _out = new HeadWriter(HeadBytes);
+        try
+        {
+            _out.RequestLine(request.Method, exchange.Target);
+            exchange.WriteFields(context, _out);
+            if (_isChunked)
+                _out.Raw("Transfer-Encoding: chunked\r\n"u8);
+            else if (!HasBody && request.ContentLength is null && SaysItsLength(request.Method))
+                _out.Raw("Content-Length: 0\r\n"u8);
+            _out.Raw("\r\n"u8);
+        }
+        catch
+        {
+            _out.Dispose();
+            throw;
+        }
+
+        if (!HasBody)
+            return;
+        AwaitsContinue = request.Headers.Expect.ToString().Equals("100-continue", StringComparison.OrdinalIgnoreCase);
+        _reading = new CancellationTokenSource();
+    }
+
+    public bool HasBody { get; }
+
+    public bool IsHead { get; }
+
+    /// <summary>True while the body waits for the instance to ask for it.</summary>
+    public bool AwaitsContinue { get; private set; }
+
+    /// <summary>True when all of it has gone out.</summary>
+    public bool IsSent => _isComplete && _upload is null or { IsCompletedSuccessfully: true };
+
+    /// <summary>True when sending it twice is as good as once, and can be done.</summary>
+    public bool MayRepeat => !HasBody && (HttpMethods.IsGet(_context.Request.Method) || IsHead || HttpMethods.IsPut(_context.Request.Method)
+        || HttpMethods.IsDelete(_context.Request.Method) || HttpMethods.IsOptions(_context.Request.Method) || HttpMethods.IsTrace(_context.Request.Method));
+
+    /// <summary>Why the body did not go up; null while nothing is wrong with it.</summary>
+    public Ending? Fault { get; private set; }
+
+    /// <summary>Sends the head, with as much of the body as is there.</summary>
+    public ValueTask<FirstSend> SendFirstAsync(UpstreamConnection connection)
+    {
+        if (HasBody)
+        {
+            connection.UploadFrom(_reading!);
+            if (!AwaitsContinue)
+                ReadAhead();
+        }
+
+        return connection.SendFirstAsync(_out.Buffer.AsMemory(0, _out.Length));
+    }
+
+    /// <summary>Begins to send what is left of the body, while the answer is waited for.</summary>
+    public void BeginUpload(UpstreamConnection connection)
+    {
+        AwaitsContinue = false;
+        _out.Length = 0;
+        if (!_isComplete)
+            _upload = UploadAsync(connection);
+    }
+
+    /// <summary>
+    /// An answer that came before the request had gone up is the caller's now, and what is left of the body nobody's. A caller who is told to stop needs a moment; a connection
+    /// that is closed under what it sends would be reset, and the answer lost with it.
+    /// </summary>
+    public async ValueTask DiscardAsync(TimeProvider time)
+    {
+        if (_upload is not { IsCompleted: false } upload)
+            return;
+        Volatile.Write(ref _isDiscarded, true);
+        await _context.Response.CompleteAsync();
+        // HTTP/2 has a frame for it, which the server sends by itself.
+        if (HttpProtocol.IsHttp2(_context.Request.Protocol))
+            return;
+        using var enough = new CancellationTokenSource();
+        if (await Task.WhenAny(upload, Task.Delay(MaxDiscard, time, enough.Token)) == upload)
+            await enough.CancelAsync();
+        else
+            _context.Abort();
+    }
+
+    /// <summary>Ends the reading of the body, if it still goes on, and waits until nothing is left of it.</summary>
+    public async ValueTask EndAsync()
+    {
+        if (_upload is { IsCompleted: false } || _isReading)
+            await _reading!.CancelAsync();
+        if (_upload is not null)
+            await _upload;
+        if (!_isReading)
+            return;
+        try
+        {
+            await _read;
+        }
+        catch (Exception e) when (e is IOException or OperationCanceledException or BadHttpRequestException)
+        {
+            // Nobody wants it any more. The buffer is free now, which is what mattered.
+        }
+    }
+
+    public void Dispose()
+    {
+        _reading?.Dispose();
+        _out.Dispose();
+    }
+
+    /// <summary>Methods that usually have a body say that there is none: servers that speak an older HTTP ask for it.</summary>
+    private static bool SaysItsLength(string method) =>
+        !(HttpMethods.IsGet(method) || HttpMethods.IsHead(method) || HttpMethods.IsDelete(method) || HttpMethods.IsOptions(method) || HttpMethods.IsTrace(method));
+
+    /// <summary>Takes what is there of the body without waiting, behind the head.</summary>
+    private void ReadAhead()
+    {
+        while (!_isReading && !_isComplete && Fault is null)
+        {
+            BeginRead();
+            if (!_read.IsCompleted)
+                return;
+            _isReading = false;
+            try
+            {
+                Append(_read.GetAwaiter().GetResult());
+            }
+            catch (Exception e) when (e is IOException or OperationCanceledException or InvalidOperationException)
+            {
+                // Nothing has gone out yet, and nothing will.
+                Fault = new Ending(e is OperationCanceledException ? ForwarderError.RequestBodyCanceled : ForwarderError.RequestBodyClient, e);
+                return;
+            }
+
+            // A second look is for the end of the body; what does not fit beside the head goes after it.
+            if (_out.Length > BodyBytes / 2)
+                return;
+        }
+    }
+
+    private void BeginRead()
+    {
+        _out.Reserve(ChunkPrefix + ChunkSuffix + (_context.Request.ContentLength is { } length and < BodyBytes / 2 ? (int)length + 1 : BodyBytes / 2));
+        _readAt = _out.Length + (_isChunked ? ChunkPrefix : 0);
+        _read = _context.Request.Body.ReadAsync(_out.Buffer.AsMemory(_readAt, _out.Buffer.Length - _readAt - ChunkSuffix), _reading!.Token);
+        _isReading = true;
+    }
+
+    /// <summary>Puts what was read behind what is there, in the form that it goes out in.</summary>
+    private void Append(int read)
+    {
+        _sent += read;
+        if (read == 0)
+        {
+            _isComplete = true;
+            if (!_isChunked)
+                return;
+            _out.Raw("0\r\n"u8);
+            if (_context.Features.Get<IHttpRequestTrailersFeature>() is { Available: true, Trailers.Count: > 0 } trailers)
+                _exchange.WriteTrailers(trailers.Trailers, _out);
+            _out.Raw("\r\n"u8);
+            return;
+        }
+
+        if (!_isChunked)
+        {
+            // The head has gone, and the body moves up to its place.
+            if (_readAt != _out.Length)
+                _out.Buffer.AsSpan(_readAt, read).CopyTo(_out.Buffer.AsSpan(_out.Length));
+            _out.Length += read;
+            return;
+        }
+
+        Span<byte> size = stackalloc byte[ChunkPrefix];
+        read.TryFormat(size, out var digits, "x", CultureInfo.InvariantCulture);
+        size[digits++] = (byte)'\r';
+        size[digits++] = (byte)'\n';
+        var data = _out.Buffer.AsSpan(_readAt, read);
+        data.CopyTo(_out.Buffer.AsSpan(_out.Length + digits));
+        size[..digits].CopyTo(_out.Buffer.AsSpan(_out.Length));
+        _out.Length += digits + read;
+        _out.Raw("\r\n"u8);
+    }
+
+    private async Task UploadAsync(UpstreamConnection connection)
+    {
+        // Whatever ends it is kept for whoever waits for the answer, which may come all the same.
+        while (!_isComplete)
+        {
+            try
+            {
+                if (!_isReading)
+                    BeginRead();
+                var read = await _read;
+                _isReading = false;
+                Append(read);
+                if (_isComplete && _context.Request.ContentLength is { } length && _sent != length)
+                    throw new BadHttpRequestException("The body has another length than it was said to have.");
+            }
+            catch (Exception e) when (e is IOException or OperationCanceledException or InvalidOperationException)
+            {
+                _isReading = false;
+                Fault = new Ending(e is OperationCanceledException ? ForwarderError.RequestBodyCanceled : ForwarderError.RequestBodyClient, e);
+                // The instance must not take what it has for the whole, and nobody need wait for its answer.
+                if (e is not OperationCanceledException)
+                    connection.Abort();
+                return;
+            }
+
+            if (Volatile.Read(ref _isDiscarded))
+            {
+                _out.Length = 0;
+                continue;
+            }
+
+            connection.Progress();
+            if (_out.Length > 0 && !await connection.TrySendAsync(_out.Buffer.AsMemory(0, _out.Length)))
+            {
+                // The instance may have answered before it closed: the answer is read all the same.
+                if (Volatile.Read(ref _isDiscarded))
+                {
+                    _out.Length = 0;
+                    continue;
+                }
+
+                Fault = new Ending(ForwarderError.RequestBodyDestination, new IOException("The instance took no more of the body."));
+                return;
+            }
+
+            _out.Length = 0;
+            connection.Progress();
+        }
+    }
+}

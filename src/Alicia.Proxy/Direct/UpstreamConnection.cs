@@ -1,0 +1,291 @@
+using System.IO.Pipelines;
+using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+using Alicia.Proxy.Connections;
+
+namespace Alicia.Proxy.Direct;
+
+/// <summary>What came of the first sending on a connection.</summary>
+internal enum FirstSend
+{
+    /// <summary>All of it went out.</summary>
+    Sent,
+
+    /// <summary>The connection was closed and took not one byte: whatever the request is, nobody has seen it.</summary>
+    NothingSent,
+
+    /// <summary>A part went out, and then the connection failed.</summary>
+    Failed,
+}
+
+/// <summary>
+/// One connection to an instance, for one exchange at a time. While it is kept, it listens: bytes or an end that nobody asked for are there to be seen before the next request
+/// is sent, without asking the system.
+/// </summary>
+internal sealed class UpstreamConnection : IDisposable
+{
+    /// <summary>Holds the head of nearly every answer, and all of the small ones: those then need one look at the socket.</summary>
+    private const int BufferBytes = 16 * 1024;
+
+    private readonly NetworkStream _transport;
+    private readonly Socket _socket;
+    private readonly Lock _abortLock = new();
+    private readonly SilenceClock _silence;
+    private byte[] _buffer = GC.AllocateUninitializedArray<byte>(BufferBytes);
+    private ValueTask<int> _receiving;
+    private bool _isReceiving;
+    private bool _aborted;
+    private int _disposed;
+    private PipeWriter? _downstream;
+    private CancellationTokenSource? _upload;
+
+    /// <param name="slot">Where it goes.</param>
+    /// <param name="transport">The open connection; from now on this object's.</param>
+    /// <param name="time">The clock of silences.</param>
+    public UpstreamConnection(AddressSlot slot, NetworkStream transport, TimeProvider time)
+    {
+        (Slot, _transport, _socket) = (slot, transport, transport.Socket);
+        // Of a sending that does not block the system says how much it took.
+        _socket.Blocking = false;
+        _silence = new SilenceClock(time, Abort);
+    }
+
+    public AddressSlot Slot { get; }
+
+    /// <summary>The head of the last answer, or its trailers.</summary>
+    public ResponseHead Head { get; } = new();
+
+    /// <summary>For answers in chunks.</summary>
+    public ChunkedBody Chunks => field ??= new ChunkedBody();
+
+    /// <summary>When it was last put away, as a <see cref="TimeProvider"/> timestamp.</summary>
+    public long KeptAt { get; set; }
+
+    /// <summary>True when the exchange was given up.</summary>
+    public bool IsAborted => Volatile.Read(ref _aborted);
+
+    /// <summary>True when an exchange was ended by its silence.</summary>
+    public bool WentSilent => _silence.IsOver;
+
+    /// <summary>False when bytes or the end came while nobody had asked for anything.</summary>
+    public bool IsQuiet => !_isReceiving || !_receiving.IsCompleted;
+
+    /// <summary>What has come and was not used yet.</summary>
+    public Span<byte> Received => _buffer.AsSpan(Start, End - Start);
+
+    /// <summary>The buffer that <see cref="Received"/> stands in, from <see cref="Start"/> on.</summary>
+    public byte[] Buffer => _buffer;
+
+    public int Start { get; private set; }
+
+    private int End { get; set; }
+
+    /// <summary>Begins an exchange.</summary>
+    /// <param name="silence">How long nothing may move in it.</param>
+    public void Begin(TimeSpan silence)
+    {
+        (Start, End) = (0, 0);
+        _silence.Begin(silence);
+    }
+
+    /// <summary>Something has moved.</summary>
+    public void Progress() => _silence.Progress();
+
+    /// <summary>From now on an abort also ends the waiting for the caller to take its answer.</summary>
+    public void DeliverTo(PipeWriter downstream)
+    {
+        lock (_abortLock)
+        {
+            _downstream = downstream;
+            if (_aborted)
+                downstream.CancelPendingFlush();
+        }
+    }
+
+    /// <summary>From now on an abort also ends the reading of the request's body.</summary>
+    public void UploadFrom(CancellationTokenSource upload)
+    {
+        bool aborted;
+        lock (_abortLock)
+        {
+            _upload = upload;
+            aborted = _aborted;
+        }
+
+        if (aborted)
+            upload.Cancel();
+    }
+
+    /// <summary>Ends the exchange; after this an abort touches nothing of the caller's any more.</summary>
+    /// <returns>True when the connection is as good as before.</returns>
+    public bool Conclude()
+    {
+        lock (_abortLock)
+        {
+            (_downstream, _upload) = (null, null);
+            return _silence.End() && !_aborted;
+        }
+    }
+
+    /// <summary>Keeps the connection, and listens on it.</summary>
+    /// <returns>False when it is of no more use.</returns>
+    public bool TryKeep()
+    {
+        if (End > Start || _isReceiving)
+            return false;
+        if (_buffer.Length > BufferBytes)
+            _buffer = GC.AllocateUninitializedArray<byte>(BufferBytes);
+        try
+        {
+            _receiving = _socket.ReceiveAsync(_buffer.AsMemory(), SocketFlags.None);
+            _isReceiving = true;
+            return !_receiving.IsCompleted;
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Sends the first bytes of a request.</summary>
+    public ValueTask<FirstSend> SendFirstAsync(ReadOnlyMemory<byte> bytes)
+    {
+        try
+        {
+            var sent = _socket.Send(bytes.Span, SocketFlags.None, out var error);
+            if (error == SocketError.Success && sent == bytes.Length)
+                return ValueTask.FromResult(FirstSend.Sent);
+            if (error is not (SocketError.Success or SocketError.WouldBlock))
+                return ValueTask.FromResult(FirstSend.NothingSent);
+            return RestAsync(bytes[sent..]);
+        }
+        catch (ObjectDisposedException)
+        {
+            return ValueTask.FromResult(FirstSend.NothingSent);
+        }
+
+        async ValueTask<FirstSend> RestAsync(ReadOnlyMemory<byte> rest) => await TrySendAsync(rest) ? FirstSend.Sent : FirstSend.Failed;
+    }
+
+    /// <summary>Sends more of a request.</summary>
+    /// <returns>False when the connection has failed.</returns>
+    public async ValueTask<bool> TrySendAsync(ReadOnlyMemory<byte> bytes)
+    {
+        try
+        {
+            while (bytes.Length > 0)
+                bytes = bytes[await _socket.SendAsync(bytes, SocketFlags.None)..];
+            return true;
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Waits for more bytes behind those that are there.</summary>
+    /// <returns>How many came: 0 at the end, −1 when the connection failed.</returns>
+    public ValueTask<int> ReceiveAsync()
+    {
+        try
+        {
+            if (!_isReceiving)
+            {
+                MakeRoom();
+                _receiving = _socket.ReceiveAsync(_buffer.AsMemory(End), SocketFlags.None);
+            }
+
+            _isReceiving = false;
+            if (!_receiving.IsCompletedSuccessfully)
+                return AwaitedAsync(_receiving);
+            var received = _receiving.Result;
+            End += received;
+            return ValueTask.FromResult(received);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            return ValueTask.FromResult(-1);
+        }
+    }
+
+    /// <summary>Receives into memory of the caller's answer.</summary>
+    /// <returns>As <see cref="ReceiveAsync"/>.</returns>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<int> ReceiveIntoAsync(Memory<byte> memory)
+    {
+        try
+        {
+            return await _socket.ReceiveAsync(memory, SocketFlags.None);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            return -1;
+        }
+    }
+
+    /// <summary>Takes note that the first bytes of <see cref="Received"/> were used.</summary>
+    public void Use(int bytes)
+    {
+        Start += bytes;
+        if (Start == End)
+            (Start, End) = (0, 0);
+    }
+
+    /// <summary>
+    /// Gives the exchange up, whatever it is waiting for. On HTTP/1.1 nothing less than closing the connection ends an exchange.
+    /// </summary>
+    public void Abort()
+    {
+        CancellationTokenSource? upload;
+        lock (_abortLock)
+        {
+            if (_aborted)
+                return;
+            Volatile.Write(ref _aborted, true);
+            upload = _upload;
+            // Before what waits goes on, and inside the lock: once the exchange has been concluded, the next one's flush would be cancelled.
+            Dispose();
+            _downstream?.CancelPendingFlush();
+        }
+
+        upload?.Cancel();
+    }
+
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+            return;
+        _silence.Dispose();
+        _transport.Dispose();
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<int> AwaitedAsync(ValueTask<int> receiving)
+    {
+        try
+        {
+            var received = await receiving;
+            End += received;
+            return received;
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            return -1;
+        }
+    }
+
+    private void MakeRoom()
+    {
+        if (End < _buffer.Length)
+            return;
+        if (Start > 0)
+        {
+            Received.CopyTo(_buffer);
+            (Start, End) = (0, End - Start);
+            return;
+        }
+
+        // Only a head that has not ended yet fills it.
+        Array.Resize(ref _buffer, _buffer.Length * 2);
+    }
+}
