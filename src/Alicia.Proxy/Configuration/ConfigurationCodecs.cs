@@ -240,12 +240,36 @@ internal sealed class ListenCodec(params ListenScheme[] schemes) : ListCodec<Lis
 {
     public override string Rule { get; } =
         $"{string.Join(" or ", schemes.Select(s => s.ToString().ToLowerInvariant() + "://"))} and an IP address, [IPv6 address], localhost or *, "
-        + "then a port from 0 to 65535 (0 picks a free one, but not for localhost), without a path; several with ; between them";
+        + "then a port from 0 to 65535 (0 picks a free one, but not for localhost), without a path; proxy+ in front where the PROXY protocol is spoken; several with ; between them";
 
     protected override bool TryParseItem(string text, out ListenAddress item) => ListenAddress.TryParse(text, out item) && schemes.Contains(item.Scheme);
 
     protected override void WriteItemSchema(Utf8JsonWriter writer) => writer.WriteString("pattern",
-        $@"^({string.Join('|', schemes.Select(s => s.ToString().ToLowerInvariant()))})://(\[[0-9A-Fa-f:.]+\]|[0-9.]+|localhost|\*):\d{{1,5}}$");
+        $@"^(proxy\+)?({string.Join('|', schemes.Select(s => s.ToString().ToLowerInvariant()))})://(\[[0-9A-Fa-f:.]+\]|[0-9.]+|localhost|\*):\d{{1,5}}$");
+}
+
+/// <summary>A status that sends callers elsewhere for good.</summary>
+internal sealed class RedirectStatusCodec : ConfigurationCodec<int>
+{
+    public override string Rule => "301 or 308";
+
+    public override bool TryParseText(string text, out int value)
+    {
+        value = text == "301" ? StatusCodes.Status301MovedPermanently : StatusCodes.Status308PermanentRedirect;
+        return text is "301" or "308";
+    }
+
+    public override string ToText(int value) => value.ToString(CultureInfo.InvariantCulture);
+
+    public override void WriteJson(Utf8JsonWriter writer, int value) => writer.WriteNumberValue(value);
+
+    public override void WriteSchema(Utf8JsonWriter writer)
+    {
+        writer.WriteStartArray("enum");
+        writer.WriteNumberValue(StatusCodes.Status301MovedPermanently);
+        writer.WriteNumberValue(StatusCodes.Status308PermanentRedirect);
+        writer.WriteEndArray();
+    }
 }
 
 /// <summary>Words that follow a pattern.</summary>

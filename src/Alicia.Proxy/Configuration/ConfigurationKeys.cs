@@ -16,11 +16,20 @@ internal static partial class ConfigurationKeys
     public static readonly ConfigurationKey<ImmutableArray<ListenAddress>> ListenProxy =
         Add("Listen:Proxy", Listener("http://127.0.0.1:8080"),
         new ListenCodec(ListenScheme.Http, ListenScheme.H2c, ListenScheme.Https),
-        "Where requests for the services arrive. h2c:// is HTTP/2 in clear text.", restart: true);
+        "Where requests for the services arrive. h2c:// is HTTP/2 in clear text; proxy+ in front expects the PROXY protocol.", restart: true);
 
     public static readonly ConfigurationKey<ImmutableArray<ListenAddress>> ListenManagement = Add("Listen:Management",
         Listener("http://127.0.0.1:8023"), new ListenCodec(ListenScheme.Http, ListenScheme.Https),
         "Where REST, metrics, docs and the status page are. Without an API key only loopback is allowed.", restart: true);
+
+    public static readonly ConfigurationKey<ImmutableArray<ListenAddress>> ListenRedirect = Add("Listen:Redirect", ImmutableArray<ListenAddress>.Empty,
+        new ListenCodec(ListenScheme.Http), "Where callers that come without TLS are sent to the same place with https://.", restart: true);
+
+    public static readonly ConfigurationKey<int> ListenRedirectStatus = Add("Listen:RedirectStatus", 308, new RedirectStatusCodec(),
+        "Status of that answer; 308 has callers keep method and body.");
+
+    public static readonly ConfigurationKey<int> ListenRedirectPort = Add("Listen:RedirectPort", 0, new IntegerCodec(1, 65535),
+        "Port that callers are sent to. Left out: that of the first https:// listener of Listen:Proxy.", hasDefault: false);
 
     public static readonly ConfigurationKey<string?> RoutingDomain = Add("Routing:Domain", (string?)"alicia.local",
         new TextCodec(DomainPattern(), 253, "a DNS domain such as alicia.local"), "Domain under which each service has a host of its own.");
@@ -158,13 +167,13 @@ internal static partial class ConfigurationKeys
     public static readonly ImmutableArray<(string Path, string Purpose)> OpenSections =
     [
         ("RateLimit", "Limits of requests over time."),
-        ("Tls", "Certificates of https:// listeners."),
     ];
 
     /// <summary>Every key, per-service settings included.</summary>
     public static IReadOnlyList<ConfigurationKey> All { get; } =
     [
         .. Declared,
+        .. TlsKeys.All,
         .. SettingKeys.All.Select(key => Below("Defaults", key)),
         .. SettingKeys.All.Select(key => Below("Services:{service}", key)),
         .. LimitKeys.All,
@@ -177,9 +186,9 @@ internal static partial class ConfigurationKeys
         new($"{section}:{key.ConfigPath}", section == "Defaults" ? key.DefaultValue : null, key.Codec, key.Purpose);
 
     private static ConfigurationKey<T> Add<T>(
-        string path, T defaultValue, SettingCodec<T> codec, string purpose, bool restart = false, bool secret = false)
+        string path, T defaultValue, SettingCodec<T> codec, string purpose, bool restart = false, bool secret = false, bool hasDefault = true)
     {
-        var key = new ConfigurationKey<T>(path, defaultValue, codec, purpose) { NeedsRestart = restart, Secret = secret };
+        var key = new ConfigurationKey<T>(path, defaultValue, codec, purpose) { NeedsRestart = restart, Secret = secret, HasDefault = hasDefault && defaultValue is not null };
         Declared.Add(key);
         return key;
     }

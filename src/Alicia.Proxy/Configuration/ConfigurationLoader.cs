@@ -159,7 +159,15 @@ internal sealed class ConfigurationLoader
                 ? tls with { CaFile = Absolute(tls.CaFile), CertificateFile = Absolute(tls.CertificateFile), KeyFile = Absolute(tls.KeyFile) }
                 : null,
         },
+        Tls = value.Tls with
+        {
+            Certificates = [.. value.Tls.Certificates.Select(c => c with { Location = Absolute(c.Location) })],
+            Profiles = [.. value.Tls.Profiles.Select(p => p with { CaFile = Absolute(p.CaFile), Client = p.Client is null ? null : Absolute(p.Client) })],
+        },
     };
+
+    private CertificateLocation Absolute(CertificateLocation location) =>
+        location with { CertificateFile = Absolute(location.CertificateFile)!, KeyFile = Absolute(location.KeyFile) };
 
     private string? Absolute(string? path) => path is null ? null : Path.GetFullPath(path, _workingDirectory);
 }

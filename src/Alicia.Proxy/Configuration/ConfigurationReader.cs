@@ -37,6 +37,8 @@ internal static partial class ConfigurationReader
             Jwt = ReadJwt(values, faults),
             ClientCertificates = ReadClientCertificates(values, faults),
             Mqtt = ReadMqtt(values, faults),
+            Tls = ReadTls(values, faults),
+            ProxyProtocol = new ProxyProtocolConfiguration(values.Get(TlsKeys.ProxyProtocolTrusted), values.Get(TlsKeys.ProxyProtocolTimeout)),
             Defaults = defaults,
             Services = ReadServices(values, defaults, faults),
             Shutdown = new ShutdownConfiguration(values.Get(ConfigurationKeys.ShutdownGrace), values.Get(ConfigurationKeys.ShutdownTimeout)),
@@ -70,9 +72,13 @@ internal static partial class ConfigurationReader
 
     private static ListenConfiguration ReadListeners(ConfigurationValues values, List<ConfigurationFault> faults)
     {
-        var listen = new ListenConfiguration(values.Get(ConfigurationKeys.ListenProxy), values.Get(ConfigurationKeys.ListenManagement));
+        var listen = new ListenConfiguration(values.Get(ConfigurationKeys.ListenProxy), values.Get(ConfigurationKeys.ListenManagement),
+            values.Get(ConfigurationKeys.ListenRedirect), values.Get(ConfigurationKeys.ListenRedirectStatus),
+            values.TryGet(ConfigurationKeys.ListenRedirectPort, out var port) ? port : null);
+        AddListenerFaults(values, listen, faults);
         var all = listen.Proxy.Select(address => (ConfigurationKeys.ListenProxy.Path, Address: address))
             .Concat(listen.Management.Select(address => (ConfigurationKeys.ListenManagement.Path, Address: address)))
+            .Concat(listen.Redirect.Select(address => (ConfigurationKeys.ListenRedirect.Path, Address: address)))
             .ToList();
         for (var later = 1; later < all.Count; later++)
         {

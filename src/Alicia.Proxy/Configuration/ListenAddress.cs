@@ -24,7 +24,8 @@ internal enum ListenScheme
 /// <param name="Scheme">What is spoken there.</param>
 /// <param name="Host">A canonical IP literal without brackets, <c>localhost</c> (both loopback addresses), or <c>*</c> (every address).</param>
 /// <param name="Port">0–65535; 0 lets the system pick a free one.</param>
-internal sealed partial record ListenAddress(ListenScheme Scheme, string Host, int Port)
+/// <param name="ProxyProtocol">Whether each connection begins with a PROXY header, before TLS and HTTP; written <c>proxy+</c> in front.</param>
+internal sealed partial record ListenAddress(ListenScheme Scheme, string Host, int Port, bool ProxyProtocol = false)
 {
     /// <summary>The address to bind, or null for <c>localhost</c> and <c>*</c>, which stand for more than one.</summary>
     public IPAddress? Address => IPAddress.TryParse(Host, out var address) ? address : null;
@@ -53,7 +54,7 @@ internal sealed partial record ListenAddress(ListenScheme Scheme, string Host, i
         // Kestrel binds two sockets for localhost, and the system would pick a different free port for each.
         if (port > 65535 || CanonicalHost(match.Groups["host"].Value) is not { } host || (host == "localhost" && port == 0))
             return false;
-        value = new ListenAddress(scheme, host, port);
+        value = new ListenAddress(scheme, host, port, match.Groups["proxy"].Success);
         return true;
     }
 
@@ -61,7 +62,7 @@ internal sealed partial record ListenAddress(ListenScheme Scheme, string Host, i
     public bool CollidesWith(ListenAddress other) => Port != 0 && Port == other.Port && (Covers(other) || other.Covers(this));
 
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,
-        $"{Scheme.ToString().ToLowerInvariant()}://{(Host.Contains(':') ? $"[{Host}]" : Host)}:{Port}");
+        $"{(ProxyProtocol ? "proxy+" : "")}{Scheme.ToString().ToLowerInvariant()}://{(Host.Contains(':') ? $"[{Host}]" : Host)}:{Port}");
 
     private bool Covers(ListenAddress other)
     {
@@ -81,6 +82,6 @@ internal sealed partial record ListenAddress(ListenScheme Scheme, string Host, i
         return IPAddress.TryParse(host, out var v4) && v4.ToString() == host ? host : null;
     }
 
-    [GeneratedRegex(@"^(?<scheme>http|h2c|https)://(?<host>\[[0-9A-Fa-f:.]+\]|[^:/\[\]@]+):(?<port>\d{1,5})$", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"^(?<proxy>proxy\+)?(?<scheme>http|h2c|https)://(?<host>\[[0-9A-Fa-f:.]+\]|[^:/\[\]@]+):(?<port>\d{1,5})$", RegexOptions.CultureInvariant)]
     private static partial Regex Pattern();
 }

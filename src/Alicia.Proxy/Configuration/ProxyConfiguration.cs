@@ -31,6 +31,10 @@ internal sealed record ProxyConfiguration
 
     public required MqttConfiguration Mqtt { get; init; }
 
+    public required TlsConfiguration Tls { get; init; }
+
+    public required ProxyProtocolConfiguration ProxyProtocol { get; init; }
+
     /// <summary>What <c>Defaults:</c> sets for every service.</summary>
     public required SettingOverrides Defaults { get; init; }
 
@@ -71,7 +75,9 @@ internal sealed record ProxyConfiguration
     /// </summary>
     public ProxyConfiguration KeepingWhatNeedsRestart(ProxyConfiguration running) => this with
     {
-        Listen = running.Listen,
+        // How a redirect is answered is no matter of sockets.
+        Listen = running.Listen with { RedirectStatus = Listen.RedirectStatus, RedirectPort = Listen.RedirectPort },
+        Tls = Tls with { HandshakeTimeout = running.Tls.HandshakeTimeout },
         Registry = Registry with { Store = running.Registry.Store, Path = running.Registry.Path },
         Mqtt = running.Mqtt,
         Logging = Logging with { Format = running.Logging.Format },
@@ -81,13 +87,17 @@ internal sealed record ProxyConfiguration
     };
 }
 
-/// <summary>Where the proxy listens. Changes need a restart.</summary>
+/// <summary>Where the proxy listens. Changes of addresses need a restart.</summary>
 /// <param name="Proxy">Data plane; default <c>http://127.0.0.1:8080</c>.</param>
 /// <param name="Management">REST, metrics, docs, status page; default <c>http://127.0.0.1:8023</c>.</param>
-internal sealed record ListenConfiguration(ImmutableArray<ListenAddress> Proxy, ImmutableArray<ListenAddress> Management)
+/// <param name="Redirect">Where callers without TLS are sent on from; none by default.</param>
+/// <param name="RedirectStatus">301 or 308 (the default).</param>
+/// <param name="RedirectPort">Port that they are sent to, or null for that of the first <c>https://</c> listener of the data plane.</param>
+internal sealed record ListenConfiguration(
+    ImmutableArray<ListenAddress> Proxy, ImmutableArray<ListenAddress> Management, ImmutableArray<ListenAddress> Redirect, int RedirectStatus, int? RedirectPort)
 {
     /// <summary>Every address and port as they are written; 0 where the system is to pick a port.</summary>
-    public IEnumerable<IPEndPoint> Endpoints => Proxy.Concat(Management).SelectMany(a => a.Endpoints);
+    public IEnumerable<IPEndPoint> Endpoints => Proxy.Concat(Management).Concat(Redirect).SelectMany(a => a.Endpoints);
 }
 
 /// <summary>How a request names its service.</summary>

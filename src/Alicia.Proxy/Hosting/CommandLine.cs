@@ -115,7 +115,7 @@ internal static class CommandLine
 
     /// <summary>What a start would find at fault beyond single keys.</summary>
     private static IReadOnlyList<ConfigurationFault> FurtherFaults(ProxyConfiguration value) =>
-        [.. NotYetBuilt.Faults(value), .. ConfigurationInForce.Check(value, TimeProvider.System)];
+        ConfigurationInForce.Check(value, TimeProvider.System);
 
     private static async Task<int> ReportAsync(IReadOnlyList<ConfigurationFault> faults)
     {

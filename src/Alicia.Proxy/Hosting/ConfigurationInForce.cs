@@ -7,20 +7,26 @@ using Alicia.Proxy.Registry.Changes;
 using Alicia.Proxy.Registry.Validation;
 using Alicia.Proxy.Security;
 using Alicia.Proxy.Storage;
+using Alicia.Proxy.Tls;
 
 namespace Alicia.Proxy.Hosting;
 
 /// <summary>Puts a configuration into force: at start and at each reload, through the same door, as a whole or not at all.</summary>
-internal sealed partial class ConfigurationInForce(ServiceRegistry registry, OwnListeners own, ForwardingOptions forwarding, TimeProvider time, ILogger<ConfigurationInForce> logger)
+internal sealed partial class ConfigurationInForce(
+    ServiceRegistry registry, OwnListeners own, ForwardingOptions forwarding, CertificateStore certificates, TimeProvider time, ILogger<ConfigurationInForce> logger)
 {
     /// <summary>Lays the configuration over the registry; the rest follows only when the registry accepts.</summary>
     /// <returns>What the registry finds at fault, by configuration key; empty when it is in force.</returns>
     public async Task<IReadOnlyList<ConfigurationFault>> ApplyAsync(ProxyConfiguration configuration, CancellationToken cancellation)
     {
+        // Read before and used after: files at fault leave everything as it is.
+        var (loaded, faults) = CertificateStore.Load(configuration.Tls);
+        if (loaded is null)
+            return faults;
         var result = await registry.SubmitAsync(ChangeOf(configuration, own), cancellation);
         if (result.Rejection is { } rejection)
             return Faults(rejection);
-        forwarding.Trusted = configuration.ForwardedTrusted;
+        UseBesidesRegistry(configuration, loaded);
         return [];
     }
 
@@ -35,11 +41,14 @@ internal sealed partial class ConfigurationInForce(ServiceRegistry registry, Own
         var pause = TimeSpan.FromSeconds(1);
         while (true)
         {
+            var (loaded, faults) = CertificateStore.Load(configuration.Tls);
+            if (loaded is null)
+                return faults;
             var result = await registry.SubmitAsync(ChangeOf(configuration, own), cancellation);
             if (result.Rejection is not { Kind: RejectionKind.StoreUnavailable } rejection)
             {
                 if (result.Accepted)
-                    forwarding.Trusted = configuration.ForwardedTrusted;
+                    UseBesidesRegistry(configuration, loaded);
                 return result.Rejection is null ? [] : Faults(result.Rejection);
             }
 
@@ -49,13 +58,19 @@ internal sealed partial class ConfigurationInForce(ServiceRegistry registry, Own
         }
     }
 
-    /// <summary>What the registry would find at fault in a fresh start with an empty store.</summary>
+    private void UseBesidesRegistry(ProxyConfiguration configuration, LoadedCertificates loaded)
+    {
+        forwarding.Trusted = configuration.ForwardedTrusted;
+        certificates.Use(loaded);
+    }
+
+    /// <summary>What a fresh start with an empty store would find at fault: in the files that are named, and in the registry.</summary>
     public static IReadOnlyList<ConfigurationFault> Check(ProxyConfiguration configuration, TimeProvider time)
     {
         var draft = new RegistryDraft(RegistrySnapshot.Empty, time.GetUtcNow());
         var own = new OwnListeners(time);
         own.Set(configuration.Listen.Endpoints);
-        return [.. NotYetBuilt.Faults(configuration), .. AccessFiles.Faults(configuration), .. ChangeOf(configuration, own).Apply(draft).Rejection is { } rejection ? Faults(rejection) : []];
+        return [.. CertificateStore.Load(configuration.Tls).Faults, .. AccessFiles.Faults(configuration), .. ChangeOf(configuration, own).Apply(draft).Rejection is { } rejection ? Faults(rejection) : []];
     }
 
     private static ApplyConfiguration ChangeOf(ProxyConfiguration configuration, OwnListeners own) => new(

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Alicia.Proxy.Bus;
+using Alicia.Proxy.Configuration;
 
 namespace Alicia.Proxy.Hosting;
 
@@ -90,7 +91,8 @@ internal static class Demo
     {
         var bound = proxy.Bound.ToLookup(b => b.Plane, b => b.Url);
         var (data, management) = (bound["proxy"].First(), bound["management"].First());
-        using var api = new HttpClient { BaseAddress = new Uri(management) };
+        ListenAddress.TryParse(management, out var listener);
+        using var api = new HttpClient(LocalCalls.Handler(listener)) { BaseAddress = new Uri(management.Replace("proxy+", "", StringComparison.Ordinal)) };
         for (var i = 0; i < 3; i++)
         {
             var url = AddressOf(instances[i]);

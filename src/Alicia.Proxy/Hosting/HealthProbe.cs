@@ -13,12 +13,13 @@ internal static class HealthProbe
     /// <returns>0 when the proxy is ready, else 1.</returns>
     public static async Task<int> RunAsync(ProxyConfiguration configuration)
     {
-        var listener = configuration.Listen.Management[0];
+        // One without a PROXY header, if there is any, is the shorter way.
+        var listener = configuration.Listen.Management.FirstOrDefault(l => !l.ProxyProtocol) ?? configuration.Listen.Management[0];
         var host = listener.Host is "*" or "0.0.0.0" or "::" ? "localhost" : listener.Host.Contains(':') ? $"[{listener.Host}]" : listener.Host;
-        using var client = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { Timeout = Patience };
+        using var client = new HttpClient(LocalCalls.Handler(listener)) { Timeout = Patience };
         try
         {
-            using var answer = await client.GetAsync(new Uri($"http://{host}:{listener.Port}/health/ready"));
+            using var answer = await client.GetAsync(new Uri($"{(listener.Scheme == ListenScheme.Https ? "https" : "http")}://{host}:{listener.Port}/health/ready"));
             await Console.Out.WriteLineAsync(answer.IsSuccessStatusCode ? "ready" : $"not ready ({(int)answer.StatusCode})");
             return answer.IsSuccessStatusCode ? ExitCodes.Success : ExitCodes.Failure;
         }

@@ -3,15 +3,17 @@ using System.Text;
 using Alicia.Proxy.Callers;
 using Alicia.Proxy.Configuration;
 using Alicia.Proxy.Forwarding;
+using Alicia.Proxy.ProxyProtocol;
+using Alicia.Proxy.Tls;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace Alicia.Proxy.Hosting;
 
 /// <summary>
-/// Opens the two kinds of listeners on one server and tells them apart: a connection to management carries a mark that requests find, so that the planes never
-/// mix, whatever the ports.
+/// Opens the kinds of listeners on one server and tells them apart: a connection to management, or to one that sends callers to TLS, carries a mark that requests find, so that
+/// the planes never mix, whatever the ports.
 /// </summary>
-internal sealed class Listeners(ListenConfiguration configuration)
+internal sealed class Listeners(ListenConfiguration configuration, TimeSpan handshakeTimeout)
 {
     /// <summary>How long a body may be slower than it has to be.</summary>
     private static readonly TimeSpan RateGrace = TimeSpan.FromSeconds(5);
@@ -31,11 +33,16 @@ internal sealed class Listeners(ListenConfiguration configuration)
     public Crowd Callers => _callers ??= new Crowd(Limits);
 
     /// <summary>True for a request that came in through a management listener.</summary>
-    public static bool IsManagement(HttpContext context) => context.Features.Get<ManagementConnection>() is not null;
+    public static bool IsManagement(HttpContext context) => context.Features.Get<PlaneMark>() == PlaneMark.Management;
 
-    /// <summary>Where each listener is bound, once started: <c>proxy</c> or <c>management</c>, and its URL.</summary>
-    public IEnumerable<(string Plane, string Url)> Bound =>
-        _open.Select(l => (l.Plane, (l.Address with { Port = l.Options.IPEndPoint?.Port ?? l.Address.Port }).ToString()));
+    /// <summary>True for a request that came in through a listener that only sends callers to TLS.</summary>
+    public static bool IsRedirect(HttpContext context) => context.Features.Get<PlaneMark>() == PlaneMark.Redirect;
+
+    /// <summary>Where each listener is bound, once started: <c>proxy</c>, <c>management</c> or <c>redirect</c>, and its URL.</summary>
+    public IEnumerable<(string Plane, string Url)> Bound => _open.Select(l => (l.Plane, (l.Address with { Port = PortOf(l.Options, l.Address) }).ToString()));
+
+    /// <summary>Port of the first listener of the data plane that speaks TLS; 443 when there is none.</summary>
+    public int TlsPort => _open.Where(l => l.Plane == "proxy" && l.Address.Scheme == ListenScheme.Https).Select(l => PortOf(l.Options, l.Address)).FirstOrDefault(443);
 
     /// <summary>The same as addresses.</summary>
     public IEnumerable<IPEndPoint> Endpoints => _open.SelectMany(l => (l.Address with { Port = l.Options.IPEndPoint?.Port ?? l.Address.Port }).Endpoints);
@@ -55,8 +62,10 @@ internal sealed class Listeners(ListenConfiguration configuration)
         server.ResponseHeaderEncodingSelector = static _ => Encoding.Latin1;
         foreach (var address in configuration.Proxy)
             Open(server, "proxy", address, null);
+        foreach (var address in configuration.Redirect)
+            Open(server, "redirect", address, PlaneMark.Redirect);
         foreach (var address in configuration.Management)
-            Open(server, "management", address, new ManagementConnection());
+            Open(server, "management", address, PlaneMark.Management);
     }
 
     /// <summary>Puts limits in force, for connections that are opened from now on and, where the server reads them for each request, for requests.</summary>
@@ -77,11 +86,18 @@ internal sealed class Listeners(ListenConfiguration configuration)
         server.Http2.MaxStreamsPerConnection = limits.Http2Streams;
     }
 
-    private void Open(KestrelServerOptions server, string plane, ListenAddress address, ManagementConnection? mark)
+    private static int PortOf(ListenOptions options, ListenAddress address) => options.IPEndPoint?.Port ?? address.Port;
+
+    private void Open(KestrelServerOptions server, string plane, ListenAddress address, PlaneMark? mark)
     {
         void Set(ListenOptions options)
         {
-            options.Protocols = address.Scheme == ListenScheme.H2c ? HttpProtocols.Http2 : HttpProtocols.Http1;
+            options.Protocols = address.Scheme switch
+            {
+                ListenScheme.Http => HttpProtocols.Http1,
+                ListenScheme.H2c => HttpProtocols.Http2,
+                _ => HttpProtocols.Http1AndHttp2,
+            };
             if (mark is not null)
             {
                 options.Use(next => connection =>
@@ -90,14 +106,18 @@ internal sealed class Listeners(ListenConfiguration configuration)
                     return next(connection);
                 });
             }
-            else
-            {
-                options.Use(Callers.CountAll);
-                options.Use(Callers.CountAddress);
-                if (address.Scheme != ListenScheme.H2c)
-                    options.Use(new CallerGuard(Limits, TimeProvider.System).Around);
-            }
 
+            if (mark != PlaneMark.Management)
+                options.Use(Callers.CountAll);
+            // From here on the connection is whose it says: limits of one address count those behind a proxy apart.
+            if (address.ProxyProtocol)
+                server.ApplicationServices.GetRequiredService<ProxyHeaders>().Use(options);
+            if (mark != PlaneMark.Management)
+                options.Use(Callers.CountAddress);
+            if (address.Scheme == ListenScheme.Https)
+                server.ApplicationServices.GetRequiredService<Handshakes>().Use(options, handshakeTimeout, AsksForCertificate(server, mark));
+            if (mark != PlaneMark.Management && address.Scheme != ListenScheme.H2c)
+                options.Use(new CallerGuard(Limits, TimeProvider.System).Around);
             _open.Add((plane, address, options));
         }
 
@@ -115,6 +135,19 @@ internal sealed class Listeners(ListenConfiguration configuration)
         }
     }
 
-    /// <summary>Connection feature of management listeners.</summary>
-    private sealed class ManagementConnection;
+    /// <summary>Whether callers are asked for a certificate: by management, while configuration lets any in by theirs.</summary>
+    private static Func<bool> AsksForCertificate(KestrelServerOptions server, PlaneMark? mark)
+    {
+        if (mark != PlaneMark.Management)
+            return static () => false;
+        var current = server.ApplicationServices.GetRequiredService<CurrentConfiguration>();
+        return () => !current.Value.ClientCertificates.IsEmpty;
+    }
+
+    /// <summary>Connection feature of listeners that are not the data plane's.</summary>
+    private sealed class PlaneMark
+    {
+        public static readonly PlaneMark Management = new();
+        public static readonly PlaneMark Redirect = new();
+    }
 }

@@ -9,10 +9,12 @@ using Alicia.Proxy.Ejection;
 using Alicia.Proxy.Forwarding;
 using Alicia.Proxy.Health;
 using Alicia.Proxy.Live;
+using Alicia.Proxy.ProxyProtocol;
 using Alicia.Proxy.Registry;
 using Alicia.Proxy.Routing;
 using Alicia.Proxy.Security;
 using Alicia.Proxy.Telemetry;
+using Alicia.Proxy.Tls;
 using Microsoft.Extensions.Primitives;
 
 namespace Alicia.Proxy.Hosting;
@@ -50,9 +52,9 @@ internal sealed class ProxyHost : IAsyncDisposable
     public static async Task<ProxyHost> StartAsync(ConfigurationLoader loader, ConfigurationLoad load, CancellationToken cancellation)
     {
         var configuration = load.Value!;
-        if ((IReadOnlyList<ConfigurationFault>)[.. NotYetBuilt.Faults(configuration), .. AccessFiles.Faults(configuration)] is { Count: > 0 } faults)
+        if (AccessFiles.Faults(configuration) is { Count: > 0 } faults)
             throw new StartException(ExitCodes.Configuration, string.Join('\n', faults));
-        var listeners = new Listeners(configuration.Listen);
+        var listeners = new Listeners(configuration.Listen, configuration.Tls.HandshakeTimeout);
         listeners.Use(configuration.Limits);
         var host = Build(loader, load, configuration, listeners);
         var proxy = new ProxyHost(host, listeners);
@@ -132,6 +134,8 @@ internal sealed class ProxyHost : IAsyncDisposable
             services.AddProxyLogging(configuration.Logging);
             services.AddSingleton<LiveTable>().AddSingleton<ProcessClock>().AddHostedService<RecentWindowTicker>();
             services.AddSingleton<GateSurroundings>().AddSingleton<GateTable>();
+            services.AddTls();
+            services.AddSingleton<ProxyHeaders>();
             services.AddRegistry(configuration.Registry);
             services.AddUpstreamConnections();
             services.AddBalancing(TimeProvider.System);
@@ -162,6 +166,7 @@ internal sealed class ProxyHost : IAsyncDisposable
                 // Before the first service is there to be measured.
                 app.ApplicationServices.GetRequiredService<MetricPipeline>().Open();
                 app.MapWhen(Listeners.IsManagement, management => management.UseManagement());
+                app.MapWhen(Listeners.IsRedirect, redirect => redirect.UseRedirectToTls(() => listeners.TlsPort));
                 app.UseRequestObservation();
                 app.UseDataPlane();
                 // YARP has its first configuration now and the listeners are not open yet: the moment to route by the registry.

@@ -1,5 +1,7 @@
 using Alicia.Proxy.Live;
+using Alicia.Proxy.ProxyProtocol;
 using Alicia.Proxy.Registry;
+using Alicia.Proxy.Tls;
 
 namespace Alicia.Proxy.Telemetry;
 
@@ -43,6 +45,22 @@ internal static class MetricLabels
         InstanceState.Pending => "pending",
         InstanceState.Active => "active",
         InstanceState.Draining => "draining",
+    };
+
+    public static string Of(HandshakeFailure failure) => failure switch
+    {
+        HandshakeFailure.NoHello => "no_hello",
+        HandshakeFailure.UnknownName => "unknown_name",
+        HandshakeFailure.Timeout => "timeout",
+        HandshakeFailure.Protocol => "protocol",
+    };
+
+    public static string Of(ProxyHeaderRefusal refusal) => refusal switch
+    {
+        ProxyHeaderRefusal.Untrusted => "untrusted",
+        ProxyHeaderRefusal.Malformed => "malformed",
+        ProxyHeaderRefusal.Missing => "missing",
+        ProxyHeaderRefusal.Timeout => "timeout",
     };
 #pragma warning restore CS8524
 }

@@ -6,9 +6,11 @@ using Alicia.Proxy.Connections;
 using Alicia.Proxy.Events;
 using Alicia.Proxy.Health;
 using Alicia.Proxy.Live;
+using Alicia.Proxy.ProxyProtocol;
 using Alicia.Proxy.Registry;
 using Alicia.Proxy.Routing;
 using Alicia.Proxy.Security;
+using Alicia.Proxy.Tls;
 
 namespace Alicia.Proxy.Telemetry;
 
@@ -36,6 +38,8 @@ internal static class MetricsServices
                 s.GetRequiredService<ProbeCounters>(), s.GetRequiredService<LeaseBook>(), s.GetRequiredService<NameResolver>(), s.GetRequiredService<EventLog>(),
                 s.GetRequiredService<AccessCounters>(), version);
             _ = new BusMetrics(meter, s.GetRequiredService<BusCounters>(), () => s.GetRequiredService<BusConnection>().Connected);
+            _ = new TlsMetrics(
+                meter, s.GetRequiredService<CertificateStore>(), s.GetRequiredService<Handshakes>(), s.GetRequiredService<ProxyHeaders>(), s.GetRequiredService<TimeProvider>());
             _ = new ProcessMetrics(meter);
             return new MetricPipeline(meter, census, configuration, s, s.GetRequiredService<TimeProvider>(), version, s.GetRequiredService<ILogger<MetricPipeline>>());
         });

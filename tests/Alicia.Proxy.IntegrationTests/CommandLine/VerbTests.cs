@@ -122,7 +122,7 @@ public sealed class VerbTests
     [Theory]
     [InlineData("validate")]
     [InlineData(null)]
-    public async Task A_listener_that_this_version_cannot_open_is_a_fault(string? verb)
+    public async Task A_listener_with_TLS_and_no_certificate_is_a_fault(string? verb)
     {
         string[] arguments = [.. verb is null ? Array.Empty<string>() : [verb], .. _anyPorts, "--Listen:Proxy=https://127.0.0.1:0"];
 

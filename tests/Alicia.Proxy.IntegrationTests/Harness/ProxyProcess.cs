@@ -49,6 +49,9 @@ internal sealed class ProxyProcess : IAsyncDisposable
     /// <summary>The first <c>http://</c> data listener.</summary>
     public Uri Address => Listener("http");
 
+    /// <summary>The first <c>https://</c> data listener.</summary>
+    public Uri SecureAddress => Listener("https");
+
     public Uri ManagementAddress { get; private set; } = null!;
 
     /// <summary>To the data plane, HTTP/1.1.</summary>
@@ -205,7 +208,8 @@ internal sealed class ProxyProcess : IAsyncDisposable
         _listenManagement = ManagementAddress.GetLeftPart(UriPartial.Authority);
     }
 
-    private Uri Listener(string scheme) =>
+    /// <summary>The first data listener that was configured with this scheme, such as <c>proxy+http</c>.</summary>
+    public Uri Listener(string scheme) =>
         Listeners.FirstOrDefault(listener => listener.Scheme == scheme)
         ?? throw new InvalidOperationException($"no {scheme} listener among: {string.Join(", ", Listeners)}");
 
@@ -214,7 +218,7 @@ internal sealed class ProxyProcess : IAsyncDisposable
         lock (_clients)
         {
             if (!_clients.TryGetValue(address, out var client))
-                _clients[address] = client = Clients.Create(new Uri($"http://{address.Authority}"), http2);
+                _clients[address] = client = Clients.Create(new Uri($"{(address.Scheme.EndsWith("https", StringComparison.Ordinal) ? "https" : "http")}://{address.Authority}"), http2);
             return client;
         }
     }

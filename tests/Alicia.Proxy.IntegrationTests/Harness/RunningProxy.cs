@@ -1,4 +1,5 @@
 using System.Globalization;
+using Alicia.Proxy.IntegrationTests.Http2;
 
 namespace Alicia.Proxy.IntegrationTests.Harness;
 
@@ -6,6 +7,7 @@ namespace Alicia.Proxy.IntegrationTests.Harness;
 /// nothing, so each test takes a service of its own and backends whose counters are at zero.</summary>
 public sealed class RunningProxy : IAsyncLifetime
 {
+    private readonly TestAuthority _authority = new();
     private int _services;
 
     internal ProxyProcess Proxy { get; private set; } = null!;
@@ -19,7 +21,12 @@ public sealed class RunningProxy : IAsyncLifetime
     public async Task InitializeAsync()
     {
         Backends = await Task.WhenAll(new[] { "a", "b", "c", "d" }.Select(name => Backend.StartAsync(name)));
-        Proxy = await ProxyProcess.StartAsync();
+        var (certificate, key) = _authority.Issue("running.test");
+        Proxy = await ProxyProcess.StartAsync(new ProxyOptions
+        {
+            // Shown to nobody; its end is among the metrics.
+            Arguments = [$"--Tls:Certificates:running:CertificateFile={certificate}", $"--Tls:Certificates:running:KeyFile={key}"],
+        });
     }
 
     public async Task DisposeAsync()
@@ -28,6 +35,7 @@ public sealed class RunningProxy : IAsyncLifetime
             await Proxy.DisposeAsync();
         foreach (var backend in Backends)
             await backend.DisposeAsync();
+        _authority.Dispose();
     }
 
     /// <summary>A service that no other test has, with <paramref name="instances"/> backends as its instances <c>a</c>, <c>b</c>, …</summary>

@@ -9,7 +9,7 @@ namespace Alicia.Proxy.UnitTests.Architecture;
 public sealed partial class RoomDependencyTests
 {
     private static readonly string[] Features =
-        ["Admission", "Balancing", "Bus", "Callers", "Circuit", "Connections", "Direct", "Draining", "Ejection", "Events", "Forwarding", "Health", "Http1", "Live", "Registry", "Routing", "Storage"];
+        ["Admission", "Balancing", "Bus", "Callers", "Circuit", "Connections", "Direct", "Draining", "Ejection", "Events", "Forwarding", "Health", "Http1", "Live", "ProxyProtocol", "Registry", "Routing", "Storage", "Tls"];
 
     /// <summary>Room → rooms that it may know. Some rooms are not built yet; their rows say where they will stand.</summary>
     private static readonly Dictionary<string, string[]> Allowed = new()
@@ -21,7 +21,7 @@ public sealed partial class RoomDependencyTests
         ["Circuit"] = ["Events", "Live"],
         ["Registry"] = ["Events"],
         ["Storage"] = ["Registry"],
-        ["Connections"] = ["Http1", "Live", "Registry"],
+        ["Connections"] = ["Http1", "Live", "Registry", "Tls"],
         ["Direct"] = ["Connections", "Live"],
         ["Balancing"] = ["Circuit", "Connections", "Live", "Registry"],
         ["Admission"] = ["Balancing", "Circuit", "Live"],
@@ -32,6 +32,8 @@ public sealed partial class RoomDependencyTests
         ["Health"] = ["Balancing", "Circuit", "Connections", "Events", "Live", "Registry", "Routing"],
         ["Bus"] = ["Circuit", "Configuration", "Connections", "Events", "Health", "Live", "Registry", "Routing", "Security"],
         ["Configuration"] = ["Registry"],
+        ["ProxyProtocol"] = ["Configuration"],
+        ["Tls"] = ["Configuration"],
         ["Security"] = ["Configuration", "Registry"],
         ["Telemetry"] = ["Configuration", "Security", .. Features],
         ["Api"] = ["Configuration", "Security", "Telemetry", .. Features],

@@ -58,7 +58,7 @@ public class ConfigurationSchemaTests
     public void The_keys_that_wait_for_a_restart_are_those_that_a_reload_keeps() =>
         ConfigurationKeys.All.Where(key => key.NeedsRestart).Select(key => key.Path)
             .Where(path => !path.StartsWith("Listen:") && !path.StartsWith("Mqtt:"))
-            .Should().Equal("Registry:Store", "Registry:Path", "Affinity:Key", "Logging:Format", "Forwarding:Http1");
+            .Should().Equal("Registry:Store", "Registry:Path", "Affinity:Key", "Logging:Format", "Forwarding:Http1", "Tls:HandshakeTimeout");
 
     [Theory]
     [InlineData("""{ "Registry": { "Pth": "x" } }""")]

@@ -18,7 +18,7 @@ public class ListenAndKeyRulesTests
     [InlineData("http://[::]:80")]
     [InlineData("http://localhost:8080")]
     public void Such_an_address_can_be_listened_on(string text) =>
-        Valid(("Listen:Proxy", text)).Listen.Proxy.Single().ToString().Should().Be(text);
+        Valid(("Listen:Proxy", text), ("Tls:Certificates:site:CertificateFile", "site.pem")).Listen.Proxy.Single().ToString().Should().Be(text);
 
     [Theory]
     [InlineData("127.0.0.1:8080")]

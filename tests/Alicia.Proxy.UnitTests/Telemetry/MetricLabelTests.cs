@@ -3,8 +3,10 @@ using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Forwarding;
 using Alicia.Proxy.Health;
 using Alicia.Proxy.Live;
+using Alicia.Proxy.ProxyProtocol;
 using Alicia.Proxy.Registry;
 using Alicia.Proxy.Telemetry;
+using Alicia.Proxy.Tls;
 
 namespace Alicia.Proxy.UnitTests.Telemetry;
 
@@ -32,6 +34,14 @@ public sealed class MetricLabelTests
     [Fact]
     public void Every_state_of_an_instance_has_its_word() => Pin(MetricLabels.Of,
         (InstanceState.Pending, "pending"), (InstanceState.Active, "active"), (InstanceState.Draining, "draining"));
+
+    [Fact]
+    public void Every_failure_of_a_handshake_has_its_word() => Pin(MetricLabels.Of,
+        (HandshakeFailure.NoHello, "no_hello"), (HandshakeFailure.UnknownName, "unknown_name"), (HandshakeFailure.Timeout, "timeout"), (HandshakeFailure.Protocol, "protocol"));
+
+    [Fact]
+    public void Every_refusal_of_a_PROXY_header_has_its_word() => Pin(MetricLabels.Of,
+        (ProxyHeaderRefusal.Untrusted, "untrusted"), (ProxyHeaderRefusal.Malformed, "malformed"), (ProxyHeaderRefusal.Missing, "missing"), (ProxyHeaderRefusal.Timeout, "timeout"));
 
     [Fact]
     public void Every_state_of_a_circuit_has_its_word() => Pin(CircuitNames.Of,
