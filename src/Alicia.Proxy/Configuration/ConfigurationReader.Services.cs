@@ -11,12 +11,14 @@ internal static partial class ConfigurationReader
         ConfigurationValues values, SettingOverrides defaults, List<ConfigurationFault> faults)
     {
         AddCrossFaults("Defaults", [defaults], faults);
+        AddProfileFault(values, "Defaults", defaults, faults);
         var services = ImmutableArray.CreateBuilder<ServiceConfiguration>();
         foreach (var name in values.Names("Services"))
         {
             var path = "Services:" + name;
             var settings = values.Overrides(path, SettingKeys.All);
             AddCrossFaults(path, [defaults, settings], faults);
+            AddProfileFault(values, path, settings, faults);
             var instances = values.Names(path + ":Instances").Select(index => ReadInstance(values, name, index)).ToImmutableArray();
             foreach (var instance in instances)
                 AddCrossFaults(instance.ConfigKey, [defaults, settings, instance.HealthCheck], faults);
@@ -54,6 +56,12 @@ internal static partial class ConfigurationReader
             Metadata = values.Names(path + ":Metadata").ToImmutableSortedDictionary(
                 key => key, key => values.Get(ServiceKeys.InstanceMetadata, service, index, key) ?? "", StringComparer.Ordinal),
         };
+    }
+
+    private static void AddProfileFault(ConfigurationValues values, string path, SettingOverrides settings, List<ConfigurationFault> faults)
+    {
+        if (settings.TryGet(SettingKeys.TlsProfile, out var profile) && profile is string named && !values.Names("Tls:Instances").Contains(named))
+            faults.Add(new ConfigurationFault($"{path}:{SettingKeys.TlsProfile.ConfigPath}", $"there is no Tls:Instances:{named}"));
     }
 
     /// <summary>Reports a rule between settings where the last layer breaks it; an earlier layer has its own report.</summary>

@@ -51,6 +51,16 @@ internal sealed class EndpointTable
         return slot is not null;
     }
 
+    /// <summary>Has requests to instances of this TLS profile go over connections that are opened from now on.</summary>
+    public void RenewConnections(string profile)
+    {
+        foreach (var endpoint in _endpoints.Values)
+        {
+            if (endpoint.IsTls && endpoint.TlsProfile == profile)
+                endpoint.RenewConnections();
+        }
+    }
+
     /// <summary>The epoch has left and nothing is in flight to it; it is found a little longer.</summary>
     public void Forget(long epoch)
     {

@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Security.Authentication;
 using Alicia.Proxy.Live;
 using Alicia.Proxy.Registry;
+using Alicia.Proxy.Tls;
 
 namespace Alicia.Proxy.Connections;
 
@@ -18,6 +19,9 @@ internal sealed class UpstreamConnector(EndpointTable endpoints, ServiceRegistry
     /// opened in its place are gone when its turn comes again.
     /// </summary>
     private static readonly TimeSpan Avoidance = TimeSpan.FromSeconds(10);
+
+    /// <summary>The TLS profile of that name, null being the system's; a null result lets no connection through.</summary>
+    public Func<string?, InstanceProfile?> Profiles { get; init; } = static name => name is null ? InstanceProfile.System : null;
 
     /// <summary>Connections for requests; probes have their own and do not count.</summary>
     public ConnectionCount Connections { get; } = new();
@@ -135,18 +139,18 @@ internal sealed class UpstreamConnector(EndpointTable endpoints, ServiceRegistry
         }
     }
 
-    private static async Task<Stream> SecureAsync(UpstreamEndpoint endpoint, Stream stream, bool http2, CancellationToken cancellation)
+    private async Task<Stream> SecureAsync(UpstreamEndpoint endpoint, Stream stream, bool http2, CancellationToken cancellation)
     {
+        if (Profiles(endpoint.TlsProfile) is not { } profile)
+        {
+            await stream.DisposeAsync();
+            throw new UpstreamConnectException(ConnectFailure.TlsCertificate, $"{endpoint.Url}: the TLS profile '{endpoint.TlsProfile}' is not in the configuration (any more).");
+        }
+
         var tls = new SslStream(stream);
         try
         {
-            await tls.AuthenticateAsClientAsync(
-                new SslClientAuthenticationOptions
-                {
-                    TargetHost = endpoint.Host,
-                    ApplicationProtocols = [http2 ? SslApplicationProtocol.Http2 : SslApplicationProtocol.Http11],
-                },
-                cancellation);
+            await tls.AuthenticateAsClientAsync(profile.Options(endpoint.TlsName, http2), cancellation);
         }
         catch (AuthenticationException e)
         {

@@ -26,6 +26,7 @@ internal sealed class UpstreamEndpoint
         Epoch = epoch;
         InstanceId = instanceId;
         Host = host;
+        TlsName = host;
         Port = port;
         IsTls = scheme == "https";
         IsLiteral = IPAddress.TryParse(host, out var literal);
@@ -55,6 +56,12 @@ internal sealed class UpstreamEndpoint
 
     /// <summary>True for HTTP/1.1 in clear text.</summary>
     public bool IsPlainHttp1 => !IsTls && Protocol == UpstreamProtocol.Http1;
+
+    /// <summary>Whom to trust and what to show; null: the system's authorities, and nothing.</summary>
+    public string? TlsProfile { get; private set; }
+
+    /// <summary>Name that the instance's certificate must be for.</summary>
+    public string TlsName { get; private set; }
 
     /// <summary>True when there is nothing to resolve.</summary>
     public bool IsLiteral { get; }
@@ -119,6 +126,29 @@ internal sealed class UpstreamEndpoint
         {
             var old = _slots;
             Volatile.Write(ref _slots, [.. addresses.Distinct().Select(a => Array.Find(old, s => s.Address.Equals(a)) ?? new AddressSlot(this, _slotIds++, a))]);
+            Arrange_NeedsLock();
+        }
+    }
+
+    /// <summary>Sets how TLS is done. A change counts for all requests from now on: open connections go on with what they carry and get nothing new.</summary>
+    public void UseTls(string? profile, string? name)
+    {
+        name ??= Host;
+        if (profile == TlsProfile && name == TlsName)
+            return;
+        (TlsProfile, TlsName) = (profile, name);
+        if (IsTls)
+            RenewConnections();
+    }
+
+    /// <summary>Gives every address a new slot, and with it new connections; the old ones close once they are idle.</summary>
+    public void RenewConnections()
+    {
+        lock (_slotsLock)
+        {
+            foreach (var slot in _slots)
+                slot.Readmission?.Dispose();
+            Volatile.Write(ref _slots, [.. _slots.Select(s => new AddressSlot(this, _slotIds++, s.Address))]);
             Arrange_NeedsLock();
         }
     }

@@ -82,6 +82,7 @@ internal sealed partial class ConfigurationInForce(
             Domain = configuration.Routing.Domain,
             PathPrefix = configuration.Routing.PathPrefix,
             DefaultService = configuration.Routing.DefaultService,
+            TlsProfiles = configuration.Tls.Profiles.Select(p => p.Name).ToHashSet(StringComparer.Ordinal),
         },
         [.. configuration.Services.Select(ServiceOf)]);
 

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Net;
 using Alicia.Proxy.Registry.Settings;
 
@@ -39,6 +40,9 @@ internal sealed record RegistryRules
 
     /// <summary>True when an instance may be at this address and port.</summary>
     public bool Allows(IPAddress address, int port) => Allows(address) && !Own.Has(address, port);
+
+    /// <summary>Names that a service's <c>Tls:Profile</c> may have.</summary>
+    public IReadOnlySet<string> TlsProfiles { get; init; } = ImmutableHashSet<string>.Empty;
 
     /// <summary>True when an instance may have this address.</summary>
     public bool Allows(IPAddress address)

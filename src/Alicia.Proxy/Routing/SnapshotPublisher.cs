@@ -252,6 +252,7 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
             if (instance.InRotation)
                 live.MaxConnections = service.MaxConnectionsOf(instance);
             var endpoint = _endpoints.GetOrAdd(instance, connectTimeout);
+            endpoint.UseTls(service.Settings.Get(SettingKeys.TlsProfile), service.Settings.Get(SettingKeys.TlsServerName));
             var gate = _gates.GetOrAdd(instance.Epoch, () => new InstanceGate(service.Name, instance.InstanceId, live, circuit, _surroundings, _time) { Siblings = upstream.Gates });
             gate.Use(circuit);
             if (instance.InRotation && cluster is not null && cluster.Destinations.TryGetValue(DestinationIds.Of(instance.Epoch), out var destination))

@@ -48,8 +48,8 @@ internal sealed partial class CertificateStore(TimeProvider time, ILogger<Certif
     /// <summary>Changed files that could not be used, since start.</summary>
     public long Failures => Volatile.Read(ref _failures);
 
-    /// <summary>Called with the names of profiles of which something has changed; <c>null</c> stands for all. Set once, before the first change.</summary>
-    public Action<string?> ProfilesChanged { get; set; } = static _ => { };
+    /// <summary>Called with the name of a profile of which something has changed. Set once, before the first change.</summary>
+    public Action<string> ProfileChanged { get; set; } = static _ => { };
 
     /// <summary>When each certificate ceases to be valid.</summary>
     public IEnumerable<CertificateEnd> Ends
@@ -83,13 +83,16 @@ internal sealed partial class CertificateStore(TimeProvider time, ILogger<Certif
     /// <summary>Puts what was read into force.</summary>
     public void Use(LoadedCertificates loaded)
     {
+        string[] changed;
         lock (_lock)
         {
+            changed = _loaded is null ? [] : [.. _loaded.Profiles.Where(old => !loaded.Profiles.Any(fresh => SameProfile(old, fresh))).Select(old => old.Name)];
             _loaded = loaded;
             Publish_NeedsLock();
         }
 
-        ProfilesChanged(null);
+        foreach (var name in changed)
+            ProfileChanged(name);
     }
 
     /// <summary>One look at all files. A change counts once two looks in a row see the same: the key may still be on its way behind its certificate.</summary>
@@ -120,7 +123,7 @@ internal sealed partial class CertificateStore(TimeProvider time, ILogger<Certif
         }
 
         foreach (var name in changed)
-            ProfilesChanged(name);
+            ProfileChanged(name);
     }
 
     /// <inheritdoc/>
@@ -176,6 +179,9 @@ internal sealed partial class CertificateStore(TimeProvider time, ILogger<Certif
 
         return next;
     }
+
+    private static bool SameProfile(Watched<InstanceProfile> one, Watched<InstanceProfile> other) =>
+        one.Value.Configuration == other.Value.Configuration && one.Stamps.SequenceEqual(other.Stamps);
 
     private void Publish_NeedsLock()
     {

@@ -32,14 +32,14 @@ internal sealed class NginxUpstream : IAsyncDisposable
 
     public string Root => Path.Combine(_directory, "root");
 
-    public static async Task<NginxUpstream> StartAsync((string Certificate, string Key)? tls = null)
+    public static async Task<NginxUpstream> StartAsync((string Certificate, string Key)? tls = null, string? clientCa = null)
     {
         var directory = Directory.CreateTempSubdirectory("alicia-nginx-").FullName;
         Directory.CreateDirectory(Path.Combine(directory, "root"));
         for (var attempt = 0; ; attempt++)
         {
             var ports = FreePorts(4);
-            await File.WriteAllTextAsync(Path.Combine(directory, "nginx.conf"), Configuration(directory, ports, tls));
+            await File.WriteAllTextAsync(Path.Combine(directory, "nginx.conf"), Configuration(directory, ports, tls, clientCa));
             var process = ChildProcess.Start(Program, ["-p", directory, "-c", Path.Combine(directory, "nginx.conf"), "-e", "stderr"], directory);
             try
             {
@@ -99,7 +99,7 @@ internal sealed class NginxUpstream : IAsyncDisposable
         return ports;
     }
 
-    private static string Configuration(string directory, int[] ports, (string Certificate, string Key)? tls) => $$"""
+    private static string Configuration(string directory, int[] ports, (string Certificate, string Key)? tls, string? clientCa) => $$"""
         daemon off;
         {{(Environment.UserName == "root" ? "user root;" : "")}}
         worker_processes 2;
@@ -122,16 +122,21 @@ internal sealed class NginxUpstream : IAsyncDisposable
             server { listen 127.0.0.1:{{ports[0]}}; location /post { return 200 posted; } }
             server { listen 127.0.0.1:{{ports[1]}}; keepalive_requests 1; location /post { return 200 posted; } }
             server { listen 127.0.0.1:{{ports[2]}}; keepalive_timeout 500ms; location /post { return 200 posted; } }
-            {{(tls is var (certificate, key) ? Secure(ports[3], certificate, key) : "")}}
+            {{(tls is var (certificate, key) ? Secure(ports[3], certificate, key, clientCa) : "")}}
         }
         """;
 
-    /// <summary><c>/said</c> answers with what the server saw of the connection: protocol, scheme, host, name in the TLS greeting.</summary>
-    private static string Secure(int port, string certificate, string key) => $$"""
+    /// <summary>
+    /// <c>/said</c> answers with what the server saw of the connection: protocol, scheme, host, name in the TLS greeting; <c>/client</c> with whose certificate it was shown. With
+    /// authorities for such, none is answered with 400.
+    /// </summary>
+    private static string Secure(int port, string certificate, string key, string? clientCa) => $$"""
         server {
             listen 127.0.0.1:{{port}} ssl http2;
             ssl_certificate {{certificate}};
             ssl_certificate_key {{key}};
+            {{(clientCa is null ? "" : $"ssl_verify_client on; ssl_client_certificate {clientCa};")}}
+            location /client { return 200 "$ssl_client_s_dn"; }
             location /said { return 200 "$server_protocol $scheme $http_host $ssl_server_name"; }
         }
         """;

@@ -79,6 +79,17 @@ public class TlsRulesTests
         Valid(("Tls:Instances:inside:CaFile", "/etc/ca")).Tls.Profiles.Single().CaFile.Should().Be("/etc/ca");
     }
 
+    [Theory]
+    [InlineData("Defaults:Tls:Profile")]
+    [InlineData("Services:tts:Tls:Profile")]
+    public void A_service_chooses_a_profile_that_there_is(string key)
+    {
+        Valid((key, "inside"), ("Tls:Instances:inside:CaFile", "/etc/ca")).Tls.Profiles.Single().Name.Should().Be("inside");
+        Valid((key, "none")).Tls.Profiles.Should().BeEmpty();
+        var fault = FaultOf((key, "inside"));
+        (fault.Key, fault.Message).Should().Be((key, "there is no Tls:Instances:inside"));
+    }
+
     [Fact]
     public void A_redirect_needs_somewhere_to_go()
     {

@@ -38,6 +38,29 @@ public class EndpointTableTests
     }
 
     [Fact]
+    public void A_change_of_TLS_gives_new_connections_to_requests_from_then_on_and_to_nobody_else()
+    {
+        var endpoint = _table.GetOrAdd(new Instance { Epoch = 7, ServiceName = "s", InstanceId = "i", Host = "10.0.0.1", Port = 443, Scheme = "https", RegisteredAt = DateTimeOffset.UnixEpoch, Source = RegistrationSource.Api }, TimeSpan.FromSeconds(1));
+        var clear = Add(8, "10.0.0.2");
+        var (first, before) = (endpoint.NextSlot()!, clear.NextSlot()!);
+        (endpoint.TlsProfile, endpoint.TlsName).Should().Be((null, "10.0.0.1"));
+
+        endpoint.UseTls("inner", "tts.test");
+        clear.UseTls("inner", null);
+        var second = endpoint.NextSlot()!;
+        (second.Name, second.Address).Should().NotBe((first.Name, first.Address)).And.Match<(string, System.Net.IPAddress Address)>(s => s.Address.Equals(first.Address));
+        (endpoint.TlsProfile, endpoint.TlsName).Should().Be(("inner", "tts.test"));
+        clear.NextSlot().Should().BeSameAs(before);
+
+        endpoint.UseTls("inner", "tts.test");
+        _table.RenewConnections("other");
+        endpoint.NextSlot().Should().BeSameAs(second);
+        _table.RenewConnections("inner");
+        endpoint.NextSlot().Should().NotBeSameAs(second);
+        clear.NextSlot().Should().BeSameAs(before);
+    }
+
+    [Fact]
     public void An_endpoint_that_was_just_forgotten_is_found_by_who_picked_it_before()
     {
         var slot = Add(1, "10.0.0.1").NextSlot()!;

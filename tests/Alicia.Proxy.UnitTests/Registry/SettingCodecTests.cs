@@ -58,6 +58,8 @@ public sealed class SettingCodecTests
         ["Retry:PerTry"] = (["off", "00:00:00.01", "1.00:00:00"], ["00:00:00", "1.00:00:01"]),
         ["Retry:BufferBytes"] = (["0", "16777216"], ["-1", "16777217"]),
         ["SlowStart"] = (["off", "none", "00:00:01", "01:00:00"], ["00:00:00.5", "01:00:01"]),
+        ["Tls:Profile"] = (["none", "inner", "a.b_c-1"], ["", "/etc/passwd", "a b", "../x", "ä"]),
+        ["Tls:ServerName"] = (["none", "tts", "tts.inner.example.org", "_x.example"], ["", "a b", "*.example", "a..b", "https://x", "::1"]),
         ["Drain:Timeout"] = (["00:00:00", "1.00:00:00"], ["-00:00:01", "1.00:00:01"]),
     };
 

@@ -11,12 +11,12 @@ public sealed class CertificateStoreTests : IDisposable, ILogger<CertificateStor
     private readonly TestCertificates _files = new();
     private readonly FakeTimeProvider _time = new(DateTimeOffset.UtcNow);
     private readonly ConcurrentQueue<(LogLevel Level, string Text)> _log = new();
-    private readonly List<string?> _profilesChanged = [];
+    private readonly List<string> _profilesChanged = [];
     private readonly CertificateStore _store;
 
     public CertificateStoreTests()
     {
-        _store = new CertificateStore(_time, this) { ProfilesChanged = _profilesChanged.Add };
+        _store = new CertificateStore(_time, this) { ProfileChanged = _profilesChanged.Add };
         _files.Issue("site", ["old.example"], Now.AddDays(90));
         _files.Issue("other", ["other.example"], Now.AddDays(90));
     }
@@ -122,7 +122,6 @@ public sealed class CertificateStoreTests : IDisposable, ILogger<CertificateStor
     {
         var profile = new TlsProfileConfiguration("inside", _files.Path("other.pem"), _files.Configured("site").Location);
         _store.Use(CertificateStore.Load(Configuration([], profile)).Loaded!);
-        _profilesChanged.Should().Equal((string?)null);
         var before = _store.Profile("inside");
         before!.Ends.Should().NotBeNull();
         _store.Profile("outside").Should().BeNull();
@@ -132,7 +131,12 @@ public sealed class CertificateStoreTests : IDisposable, ILogger<CertificateStor
         _store.Look();
         _store.Look();
         _store.Profile("inside").Should().NotBeSameAs(before);
-        _profilesChanged.Should().Equal(null, "inside");
+        _profilesChanged.Should().Equal("inside");
+        _store.Use(CertificateStore.Load(Configuration([], profile)).Loaded!);
+        _profilesChanged.Should().Equal(new[] { "inside" }, "nothing is new in a configuration that says the same");
+        _store.Use(CertificateStore.Load(Configuration([], profile with { Client = null })).Loaded!);
+        _profilesChanged.Should().Equal("inside", "inside");
+        _store.Use(CertificateStore.Load(Configuration([], profile)).Loaded!);
         _store.Ends.Should().ContainSingle().Which.Use.Should().Be("instances");
     }
 

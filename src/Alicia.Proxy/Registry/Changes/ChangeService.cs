@@ -56,6 +56,8 @@ internal sealed class ChangeService(string serviceName, ServiceEdit edit, bool r
             settings = edit.Settings.TryGet(given, out var value) ? settings.With(given, value) : settings;
         foreach (var (crossKey, fault) in ServiceSettings.Resolve(draft.Snapshot.Rules.Defaults, settings, service.ConfigSettings).CrossFaults())
             faults.Add(crossKey.WirePath, fault);
+        if (edit.Settings.TryGet(SettingKeys.TlsProfile, out var profile) && profile is string named && !draft.Snapshot.Rules.TlsProfiles.Contains(named))
+            faults.Add(SettingKeys.TlsProfile.WirePath, $"there is no profile '{named}': the proxy's configuration names them below Tls:Instances");
         if (faults.Any)
             return (null, new Rejection(RejectionKind.Invalid, "The settings are not valid.", faults.ToErrors()));
 

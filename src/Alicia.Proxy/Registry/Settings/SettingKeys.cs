@@ -163,6 +163,14 @@ internal static partial class SettingKeys
     public static readonly SettingKey<TimeSpan?> SlowStart = Add("SlowStart", (TimeSpan?)null, new OptionalDurationCodec(Second, Hour),
         "Time over which a new or recovered instance's share and cap grow to full. None: at once.");
 
+    public static readonly SettingKey<string?> TlsProfile = Add("Tls:Profile", (string?)null,
+        new TextCodec(ProfilePattern(), 64, "a name of 1 to 64 letters, digits, _, . and - that stands below Tls:Instances, or none", optional: true),
+        "Whom to trust and what to show where instances are reached over TLS: a name below Tls:Instances. None: the system's authorities, and no certificate.");
+
+    public static readonly SettingKey<string?> TlsServerName = Add("Tls:ServerName", (string?)null,
+        new TextCodec(ServerNamePattern(), 253, "a DNS name, or none", optional: true),
+        "Name that instances' certificates must be for. None: the host that the instance is registered with.");
+
     public static readonly SettingKey<TimeSpan> DrainTimeout = Add("Drain:Timeout", 30 * Second, new DurationCodec(TimeSpan.Zero, Day),
         "How long a removed instance stays listed while its requests finish.");
 
@@ -178,6 +186,12 @@ internal static partial class SettingKeys
         Declared.Add(key);
         return key;
     }
+
+    [GeneratedRegex(@"^[A-Za-z0-9_.-]{1,64}\z", RegexOptions.CultureInvariant)]
+    private static partial Regex ProfilePattern();
+
+    [GeneratedRegex(@"^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\z", RegexOptions.CultureInvariant)]
+    private static partial Regex ServerNamePattern();
 
     [GeneratedRegex(@"^/[\x21-\x7e]*\z", RegexOptions.CultureInvariant)]
     private static partial Regex TargetPattern();
