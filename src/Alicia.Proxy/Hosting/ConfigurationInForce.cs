@@ -41,9 +41,9 @@ internal sealed partial class ConfigurationInForce(
         var pause = TimeSpan.FromSeconds(1);
         while (true)
         {
-            var (loaded, faults) = CertificateStore.Load(configuration.Tls);
+            var (loaded, unusable) = CertificateStore.Load(configuration.Tls);
             if (loaded is null)
-                return faults;
+                return unusable;
             var result = await registry.SubmitAsync(ChangeOf(configuration, own), cancellation);
             if (result.Rejection is not { Kind: RejectionKind.StoreUnavailable } rejection)
             {
