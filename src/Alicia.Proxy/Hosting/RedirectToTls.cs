@@ -1,4 +1,5 @@
 using System.Globalization;
+using Alicia.Proxy.Callers;
 using Alicia.Proxy.Configuration;
 
 namespace Alicia.Proxy.Hosting;
@@ -18,7 +19,11 @@ internal static class RedirectToTls
         app.Run(context =>
         {
             var listen = configuration.Value.Listen;
-            if (LocationOf(context.Request.Host, context.Features.Get<Microsoft.AspNetCore.Http.Features.IHttpRequestFeature>()!.RawTarget, listen.RedirectPort ?? port()) is { } location)
+            if (context.Features.Get<GuardedInput>()?.Refusal is { } refusal)
+            {
+                context.Response.StatusCode = refusal.Status;
+            }
+            else if (LocationOf(context.Request.Host, context.Features.Get<Microsoft.AspNetCore.Http.Features.IHttpRequestFeature>()!.RawTarget, listen.RedirectPort ?? port()) is { } location)
             {
                 context.Response.StatusCode = listen.RedirectStatus;
                 context.Response.Headers.Location = location;
