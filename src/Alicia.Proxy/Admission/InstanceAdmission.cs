@@ -38,15 +38,16 @@ internal static class InstanceAdmission
     /// </summary>
     /// <param name="upstream">The service.</param>
     /// <param name="request">The request, for algorithms and settings that look at it.</param>
+    /// <param name="tried">Instances that it must not go to, because it has been there; null when it has been nowhere.</param>
     /// <param name="state">The state that decided.</param>
     /// <param name="member">The instance, when admitted.</param>
     /// <param name="permit">When the request is the trial of a half-open circuit: its permit, to be given back. Else 0.</param>
-    public static AdmissionResult TryAdmit(Upstream upstream, HttpContext? request, out UpstreamState state, out PoolMember member, out int permit)
+    public static AdmissionResult TryAdmit(Upstream upstream, HttpContext? request, TriedInstances? tried, out UpstreamState state, out PoolMember member, out int permit)
     {
         for (var overtaken = 0; ; overtaken++)
         {
             state = upstream.State;
-            var result = TryAdmit(state, request, out member, out permit);
+            var result = tried is null ? TryAdmit(state, request, out member, out permit) : TryElsewhere(state, request, tried, out member, out permit);
             if (result == AdmissionResult.Admitted || ReferenceEquals(state, upstream.State) || overtaken == MaxOvertakings)
                 return result;
         }
@@ -78,6 +79,55 @@ internal static class InstanceAdmission
         }
 
         (member, permit) = (null!, 0);
+        return AdmissionResult.NoInstance;
+    }
+
+    /// <summary>
+    /// Admission for a request that has been to some instances in vain. A half-open circuit is the last choice: two failures in one request would be one too many.
+    /// </summary>
+    private static AdmissionResult TryElsewhere(UpstreamState upstream, HttpContext? request, TriedInstances tried, out PoolMember member, out int permit)
+    {
+        var key = upstream.KeyOf(request);
+        permit = 0;
+        foreach (var tier in upstream.Tiers)
+        {
+            var pool = tier.PickedAgain;
+            var members = pool.Members;
+            for (var pick = Math.Min(PicksByPolicy, members.Length); pick > 0; pick--)
+            {
+                member = members[upstream.Policy.Pick(pool, key)];
+                if (!tried.Contains(member.Live) && member.Live.TryReserve())
+                    return AdmissionResult.Admitted;
+            }
+
+            var any = false;
+            var start = members.Length == 0 ? 0 : pool.NextTurn();
+            for (var i = 0; i < members.Length; i++)
+            {
+                member = members[(int)(((ulong)start + (uint)i) % (uint)members.Length)];
+                if (tried.Contains(member.Live))
+                    continue;
+                if (member.Live.TryReserve())
+                    return AdmissionResult.Admitted;
+                any |= member.Live.Slots > 0;
+            }
+
+            foreach (var trial in tier.Trials)
+            {
+                member = trial;
+                if (!tried.Contains(trial.Live) && trial.Gate.TryTrial(out permit))
+                    return AdmissionResult.Admitted;
+            }
+
+            permit = 0;
+            if (any)
+            {
+                member = null!;
+                return AdmissionResult.AllFull;
+            }
+        }
+
+        member = null!;
         return AdmissionResult.NoInstance;
     }
 

@@ -35,9 +35,16 @@ internal sealed class Upstream(string name, ServiceLive live)
 internal sealed record Tier(Pool Pool, PoolMember[] Trials)
 {
     private readonly Lazy<Pool> _pickedByCallers = new(() => new Pool(Pool.Members.ToArray(), apart: true) { BoundPercent = Pool.BoundPercent });
+    private readonly Lazy<Pool> _pickedAgain = new(() => new Pool(Pool.Members.ToArray(), apart: true) { BoundPercent = Pool.BoundPercent });
 
     /// <summary>The same instances with a rotation of their own, for callers that ask for an instance and connect themselves.</summary>
     public Pool PickedByCallers => _pickedByCallers.Value;
+
+    /// <summary>
+    /// The same once more, for requests that have been to one of the instances in vain. Were such a pick a turn of the common rotation, a failing instance of two would be the next one's turn
+    /// each time.
+    /// </summary>
+    public Pool PickedAgain => _pickedAgain.Value;
 }
 
 /// <summary>What routes and balances a service's requests at one moment.</summary>

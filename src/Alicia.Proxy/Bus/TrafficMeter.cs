@@ -22,8 +22,7 @@ internal readonly record struct Traffic(long Requests, long Failures, long Retri
     public static Traffic Of(ServiceLive live)
     {
         var (responses, micros) = live.Recent.SinceStart;
-        // Retries are counted where they are made; until then there are none.
-        return new Traffic(live.TotalRequests, live.FailedRequests, 0, live.RejectedRequests, responses, micros);
+        return new Traffic(live.TotalRequests, live.FailedRequests, live.Retries, live.RejectedRequests, responses, micros);
     }
 
     public static Traffic Of(InstanceLive live) => new(live.TotalRequests, live.FailedRequests, 0, 0, live.Heads, live.ResponseMicros);

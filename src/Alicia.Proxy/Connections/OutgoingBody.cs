@@ -2,6 +2,9 @@ using System.Net;
 
 namespace Alicia.Proxy.Connections;
 
+/// <summary>An instance has said that it has not begun on a request; parts of its body are on their way already.</summary>
+internal sealed class NotBegunException() : UnsentException("The instance has said that it has not begun on the request.", null);
+
 /// <summary>
 /// Lets whoever feeds a request's body flush what has been written of it. The HTTP client collects small writes and YARP flushes for gRPC only: without this, a caller
 /// that sends its body in small parts with pauses between them would wait for an instance that has not seen them.
@@ -13,6 +16,7 @@ internal sealed class OutgoingBody : HttpContent
 
     private readonly HttpContent _inner;
     private readonly Action<Stream> _begins;
+    private bool _begun;
 
     private OutgoingBody(HttpContent inner, Action<Stream> begins)
     {
@@ -25,6 +29,10 @@ internal sealed class OutgoingBody : HttpContent
 
     protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
+        // The HTTP client sends again by itself only what an HTTP/2 instance says it has not begun on.
+        if (_begun)
+            throw new NotBegunException();
+        _begun = true;
         _begins(stream);
         return _inner.CopyToAsync(stream, context, cancellationToken);
     }

@@ -14,7 +14,11 @@ internal sealed class UpstreamClient : IDisposable
     /// </summary>
     private static readonly TimeSpan IdleTimeout = TimeSpan.FromSeconds(4);
 
-    public UpstreamClient(UpstreamConnector connector) => Invoker = new OutgoingBody.Invoker(Handler(connector.ConnectAsync));
+    public UpstreamClient(UpstreamConnector connector) => Invoker = new OutgoingBody.Invoker(Handler(async (context, cancellation) =>
+    {
+        var connection = await connector.ConnectAsync(context, cancellation);
+        return context.InitialRequestMessage.Version.Major == 1 ? new AnswerWatch(connection) : connection;
+    }));
 
     public HttpMessageInvoker Invoker { get; }
 

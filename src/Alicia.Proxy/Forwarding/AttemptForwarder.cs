@@ -4,7 +4,6 @@ using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Connections;
 using Alicia.Proxy.Live;
 using Alicia.Proxy.Registry;
-using Microsoft.AspNetCore.Http.Features;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace Alicia.Proxy.Forwarding;
@@ -17,17 +16,15 @@ internal sealed partial class AttemptForwarder(
     IHttpForwarder forwarder, UpgradeForwarder upgrades, OpenTunnels tunnels, UpstreamClient client, NameResolver resolver, ForwardingOptions options, TimeProvider time,
     ILogger<AttemptForwarder> logger)
 {
-    /// <summary>Takes the slot over: whatever happens, it is given back before this ends.</summary>
+    /// <summary>Takes over the slot that the request holds: whatever happens, it is given back before this ends.</summary>
     /// <param name="request">The request.</param>
-    /// <param name="state">The state that admitted it.</param>
-    /// <param name="member">The instance.</param>
-    /// <param name="permit">The permit of a trial, or 0.</param>
     /// <exception cref="BadHttpRequestException">The caller's request cannot be put to any instance.</exception>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<AttemptResult> SendAsync(CallerRequest request, UpstreamState state, PoolMember member, int permit)
+    public async ValueTask<AttemptResult> SendAsync(CallerRequest request)
     {
         var context = request.Context;
         var record = request.Record;
+        var (state, member, permit) = request.Admitted;
         Exchange? exchange = null;
         AttemptResult result = default;
         var ended = RequestOutcome.Error;
@@ -43,13 +40,12 @@ internal sealed partial class AttemptForwarder(
             if (member.Endpoint.Protocol == UpstreamProtocol.Http1 && UpgradeForwarder.Wants(context))
             {
                 exchange = new Exchange(request, state.Settings, member, slot, options, time, null) { Affinity = state.Affinity, Permit = permit };
-                return result = Conclude(request, member, exchange, await upgrades.ForwardAsync(context, exchange, member.Live, state.Settings), null);
+                var upgraded = await upgrades.ForwardAsync(request, exchange, member.Live, state.Settings);
+                return result = exchange.IsDropped ? new AttemptResult(null) { IsDropped = true } : Conclude(request, member, exchange, upgraded, upgraded?.Cause);
             }
 
-            using var deadline = ExchangeDeadline.For(state.Settings, time);
-            CallerBody? body = null;
-            if (context.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody == true)
-                context.Request.Body = body = new CallerBody(context.Request, request.Upstream.Live, deadline) { Record = record };
+            using var deadline = ExchangeDeadline.For(state.Settings, time, request.StartedAt);
+            var body = request.BeginBody(deadline);
             exchange = new Exchange(request, state.Settings, member, slot, options, time, deadline) { Affinity = state.Affinity, Permit = permit };
             var ending = deadline?.Token ?? CancellationToken.None;
             await using var upgrade = ForwarderUpgrade.For(context, member.Live, tunnels, ending);
@@ -62,6 +58,8 @@ internal sealed partial class AttemptForwarder(
                 return result = new AttemptResult(null) { HeadPassedOn = true };
             }
 
+            if (exchange.IsDropped)
+                return result = new AttemptResult(null) { IsDropped = true };
             if (error == ForwarderError.None)
                 return result = new AttemptResult(null) { HeadPassedOn = true };
             var exception = context.Features.Get<IForwarderErrorFeature>()?.Exception;
@@ -71,7 +69,7 @@ internal sealed partial class AttemptForwarder(
             var outcome = exchange.BrokenOff && context.Response.HasStarted ? new Outcome(FaultSide.Instance, null)
                 : slowCaller ? new Outcome(FaultSide.Caller, null)
                 : Outcome.Of(error, exception, context, deadline?.Expired == true || exchange.WentSilent, body?.WasOwed == true);
-            return result = Conclude(request, member, exchange, outcome, exception) with { BodyConsumed = body?.WasRead == true };
+            return result = Conclude(request, member, exchange, outcome, exception);
         }
         catch (UpstreamConnectException e)
         {

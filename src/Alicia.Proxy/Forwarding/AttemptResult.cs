@@ -9,12 +9,18 @@ internal readonly record struct AttemptResult(Outcome? Trouble)
     /// <summary>True once the head of the instance's answer is the caller's: no other instance can be asked any more, and the service's counters know of it.</summary>
     public bool HeadPassedOn { get; init; }
 
-    /// <summary>True when bytes of the caller's body were read for the attempt: they cannot be read again.</summary>
-    public bool BodyConsumed { get; init; }
+    /// <summary>True when the answer was dropped: the request has the slot of another instance.</summary>
+    public bool IsDropped { get; init; }
 
     /// <summary>What the HTTP client, or the name server, said.</summary>
     public Exception? Exception { get; init; }
 
-    /// <summary>True when the instance cannot have begun on the request, whatever its method.</summary>
-    public bool IsUnsent => Outcome.Find<UnsentException>(Exception) is not null;
+    /// <summary>
+    /// True when the instance cannot have begun on the request, whatever its method: it was not reached, or it says so itself (HTTP/2's REFUSED_STREAM, and a GOAWAY that leaves the
+    /// stream out, after which the HTTP client sends the request again by itself until its body would have to be sent twice).
+    /// </summary>
+    public bool IsUnsent => Outcome.Find<UnsentException>(Exception) is not null || Outcome.Find<HttpProtocolException>(Exception) is { ErrorCode: RefusedStreamCode };
+
+    /// <summary>RFC 9113, section 7.</summary>
+    private const long RefusedStreamCode = 0x7;
 }

@@ -4,23 +4,36 @@ using Alicia.Proxy.Live;
 namespace Alicia.Proxy.Forwarding;
 
 /// <summary>
-/// The caller's body on its way to an instance: sends on what is there before it waits for more, tells the exchange's clock about it, and remembers whether the caller still owed bytes, so that a caller that falls
-/// silent in its body is not taken for an instance that does not answer.
+/// The caller's body on its way to instances: sends on what is there before it waits for more, tells the exchange's clock about it, and remembers whether the caller still owed bytes, so that a caller that falls
+/// silent in its body is not taken for an instance that does not answer. What has been read can be kept, up to a limit, so that another instance can have it from the beginning; nothing waits for that.
 /// </summary>
-internal sealed class CallerBody(HttpRequest request, ServiceLive live, ExchangeDeadline? deadline) : Stream
+/// <param name="request">The request whose body it is.</param>
+/// <param name="live">Counts the bytes.</param>
+/// <param name="mostKept">Bytes that may be kept; 0 keeps nothing.</param>
+internal sealed class CallerBody(HttpRequest request, ServiceLive live, int mostKept) : Stream
 {
     private readonly Stream _inner = request.Body;
 
     // In HTTP/2 a caller may rightly leave its side open and wait for the answer, as two-way streams do; unless it said how much it would send.
     private readonly bool _isOwed = !HttpProtocol.IsHttp2(request.Protocol) || request.ContentLength is not null;
+    private ExchangeDeadline? _deadline;
     private Stream? _outgoing;
     private bool _isReading;
+    private byte[] _kept = [];
+    private int _keptLength;
+    private int _resent;
+    private bool _isWhole = true;
+    private bool _ended;
 
     /// <summary>True while, or when the exchange ended while, the next bytes were the caller's to send.</summary>
     public bool WasOwed => _isOwed && Volatile.Read(ref _isReading);
 
-    /// <summary>True once bytes have been read: nobody else can have them.</summary>
-    public bool WasRead { get; private set; }
+    /// <summary>True when another instance can have the body from its first byte on: none has been read, or all that has is kept.</summary>
+    public bool CanBeginAgain => _isWhole && !Volatile.Read(ref _isReading);
+
+    /// <summary>The body goes to an instance, from its beginning.</summary>
+    /// <param name="deadline">The clock of the exchange; null when it has none.</param>
+    public void Begin(ExchangeDeadline? deadline) => (_deadline, _outgoing, _resent) = (deadline, null, 0);
 
     public override bool CanRead => true;
 
@@ -42,10 +55,29 @@ internal sealed class CallerBody(HttpRequest request, ServiceLive live, Exchange
     /// <summary>Says where the body is written to. See <see cref="Connections.OutgoingBody"/>.</summary>
     public void GoesTo(Stream outgoing) => _outgoing = outgoing;
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        deadline?.Progress();
+        if (_resent < _keptLength)
+            return new ValueTask<int>(Resend(buffer));
+        return _ended ? new ValueTask<int>(0) : ReadOnAsync(buffer, cancellationToken);
+    }
+
+    private int Resend(Memory<byte> buffer)
+    {
+        var count = Math.Min(buffer.Length, _keptLength - _resent);
+        _kept.AsSpan(_resent, count).CopyTo(buffer.Span);
+        _resent += count;
+        if (_ended && _resent == _keptLength)
+            _deadline?.Sent();
+        else
+            _deadline?.Progress();
+        return count;
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<int> ReadOnAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        _deadline?.Progress();
         var reading = _inner.ReadAsync(buffer, cancellationToken);
         if (!reading.IsCompleted && _outgoing is not null)
             await FlushOutgoingAsync(_outgoing, cancellationToken);
@@ -53,14 +85,38 @@ internal sealed class CallerBody(HttpRequest request, ServiceLive live, Exchange
         // Stays set when the reading fails: that is what WasOwed is asked for.
         var read = await reading;
         Volatile.Write(ref _isReading, false);
-        WasRead |= read > 0;
+        if (read > 0)
+            Keep(buffer.Span[..read]);
         live.CountReceived(read);
         Record?.CountIn(read);
         if (read == 0 && buffer.Length > 0)
-            deadline?.Sent();
+        {
+            _ended = true;
+            _deadline?.Sent();
+        }
         else
-            deadline?.Progress();
+        {
+            _deadline?.Progress();
+        }
+
         return read;
+    }
+
+    private void Keep(ReadOnlySpan<byte> bytes)
+    {
+        if (!_isWhole)
+            return;
+        if (bytes.Length > mostKept - _keptLength)
+        {
+            (_isWhole, _kept, _keptLength, _resent) = (false, [], 0, 0);
+            return;
+        }
+
+        if (_kept.Length < _keptLength + bytes.Length)
+            Array.Resize(ref _kept, Math.Min(mostKept, Math.Max(2 * _kept.Length, Math.Max(_keptLength + bytes.Length, (int)Math.Min(request.ContentLength ?? 0, mostKept)))));
+        bytes.CopyTo(_kept.AsSpan(_keptLength));
+        _keptLength += bytes.Length;
+        _resent = _keptLength;
     }
 
     public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Net;
 using System.Net.Http.Headers;
+using Alicia.Proxy.Admission;
 using Alicia.Proxy.Connections;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Primitives;
@@ -22,7 +23,7 @@ internal sealed partial class Exchange
         WriteRequestFields(httpContext, ref sink);
         // The HTTP client quietly sends a request without a body again when a kept connection turns out to be closed. That is right only where twice is as good as
         // once; a body, though empty, keeps it from doing so.
-        if (proxyRequest.Content is null && !IsIdempotent(httpContext.Request.Method))
+        if (proxyRequest.Content is null && !Repeatable.IsIdempotent(httpContext.Request.Method))
             BodilessFields.Add(proxyRequest, "Content-Length", "0");
         if (proxyRequest.Content is not null && httpContext.Request.Body is CallerBody body)
             proxyRequest.Options.Set(OutgoingBody.Begins, body.GoesTo);
@@ -42,7 +43,8 @@ internal sealed partial class Exchange
         var switched = proxyResponse.StatusCode == HttpStatusCode.SwitchingProtocols
             || (proxyResponse.IsSuccessStatusCode && proxyResponse.RequestMessage?.Method == HttpMethod.Connect);
         var fields = proxyResponse.Headers.NonValidated;
-        HeadCame((int)proxyResponse.StatusCode, fields.TryGetValues("grpc-status", out var grpc) ? grpc.ToString() : null, switched);
+        if (!HeadCame((int)proxyResponse.StatusCode, fields.TryGetValues("grpc-status", out var grpc) ? grpc.ToString() : null, switched))
+            return ValueTask.FromResult(false);
 
         var source = new MessageSource(proxyResponse);
         CopyResponseFields(httpContext, ref source, (int)proxyResponse.StatusCode,
@@ -86,10 +88,6 @@ internal sealed partial class Exchange
         (int)response.StatusCode >= 100
         && (response.StatusCode != HttpStatusCode.ResetContent || response.Content.Headers.ContentLength is null or 0)
         && (!response.Headers.NonValidated.TryGetValues("Transfer-Encoding", out var codings) || HopByHop.IsChunkedAlone(ToValues(codings)));
-
-    private static bool IsIdempotent(string method) =>
-        HttpMethods.IsGet(method) || HttpMethods.IsHead(method) || HttpMethods.IsPut(method) || HttpMethods.IsDelete(method) || HttpMethods.IsOptions(method)
-        || HttpMethods.IsTrace(method) || HttpMethods.IsConnect(method);
 
     /// <summary>The values of a field as the server takes them, in their order.</summary>
     private static StringValues ToValues(in HeaderStringValues values)

@@ -29,6 +29,7 @@ internal sealed partial class Exchange : HttpTransformer
     private bool _failed;
     private bool _cut;
     private CodeClass _code;
+    private bool _passedOn;
     private bool _aborted;
     private bool _isGrpc;
 
@@ -52,7 +53,10 @@ internal sealed partial class Exchange : HttpTransformer
     public bool WentSilent { get; set; }
 
     /// <summary>True once the head of the answer is the caller's.</summary>
-    public bool HeadPassedOn => _code != CodeClass.None;
+    public bool HeadPassedOn => _passedOn;
+
+    /// <summary>True when a head came and the request goes to another instance in place of it.</summary>
+    public bool IsDropped { get; private set; }
 
     private RequestRecord? Record => _request.Record;
 
@@ -65,34 +69,36 @@ internal sealed partial class Exchange : HttpTransformer
     /// <param name="status">HTTP status.</param>
     /// <param name="grpcStatus">The field <c>grpc-status</c> of an answer without a message; else null.</param>
     /// <param name="switched">Whether the connection has been upgraded.</param>
-    public void HeadCame(int status, string? grpcStatus, bool switched)
+    /// <returns>False when the answer is to be dropped, fields and body: the request has another instance already.</returns>
+    public bool HeadCame(int status, string? grpcStatus, bool switched)
     {
         if (switched)
             _deadline?.Upgraded();
         else
             _deadline?.Answered();
         Record?.HeadCame(status, _time.GetTimestamp());
-        var seconds = _time.GetElapsedTime(_startedAt).TotalSeconds;
-        _member.Live.RecordResponseTime(seconds);
-        _upstream.Live.RecordResponseTime(seconds);
+        _member.Live.RecordResponseTime(_time.GetElapsedTime(_startedAt).TotalSeconds);
+        _code = RequestCounts.ClassOf(status);
+        var isUnavailable = grpcStatus == GrpcUnavailable;
+        var failed = isUnavailable || _settings.FailureStatus(status);
+        if (!failed)
+            _member.Gate.Succeeded(Permit);
+        else if (_settings.FailureStatus(status))
+            _member.Gate.Failed(AttemptFailure.Status, status, Permit);
+        else
+            _member.Gate.Failed(AttemptFailure.Grpc, 0, Permit);
+        // Asked after the gate has heard of it: whoever is picked next is picked with that knowledge.
+        IsDropped = (failed || _settings.RetryStatus(status)) && _request.TryGoOn(status, isUnavailable);
+        _passedOn = !IsDropped;
+        if (failed)
+            Fail();
+        if (IsDropped)
+            return false;
+        _upstream.Live.RecordResponseTime(_time.GetElapsedTime(_request.StartedAt).TotalSeconds);
         // How long an upgraded connection stays is no measure of anything: what counts is the time until it was there.
         if (switched)
             _request.Measure();
-        _code = RequestCounts.ClassOf(status);
-        if (_settings.FailureStatus(status))
-        {
-            Fail();
-            _member.Gate.Failed(AttemptFailure.Status, status, Permit);
-        }
-        else if (grpcStatus == GrpcUnavailable)
-        {
-            Fail();
-            _member.Gate.Failed(AttemptFailure.Grpc, 0, Permit);
-        }
-        else
-        {
-            _member.Gate.Succeeded(Permit);
-        }
+        return true;
     }
 
     /// <summary>Bytes of the response have moved.</summary>

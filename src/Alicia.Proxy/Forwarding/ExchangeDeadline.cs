@@ -3,8 +3,8 @@ using Alicia.Proxy.Registry.Settings;
 namespace Alicia.Proxy.Forwarding;
 
 /// <summary>
-/// The clock of one exchange: how long the instance may take to its response head, how long a body may be silent, how long everything may take. Made only
-/// where the settings ask for more than YARP's one activity timeout can do.
+/// The clock of one exchange: how long the instance may take to its response head, how long a body may be silent, how long this try may take to the head, and how long the request may take with all
+/// its tries. Made only where the settings ask for more than YARP's one activity timeout can do.
 /// </summary>
 internal sealed class ExchangeDeadline : IDisposable
 {
@@ -13,15 +13,19 @@ internal sealed class ExchangeDeadline : IDisposable
     private readonly TimeSpan _response;
     private readonly TimeSpan _idle;
     private readonly TimeSpan? _overall;
+    private readonly TimeSpan? _perTry;
+    private readonly long _requestAt;
     private readonly long _startedAt;
     private bool _answered;
 
-    private ExchangeDeadline(ServiceSettings settings, TimeProvider time)
+    private ExchangeDeadline(ServiceSettings settings, TimeProvider time, long requestAt)
     {
         _time = time;
         _response = settings.Get(SettingKeys.ResponseTimeout);
         _idle = settings.Get(SettingKeys.IdleTimeout);
         _overall = settings.Get(SettingKeys.OverallTimeout);
+        _perTry = settings.Get(SettingKeys.RetryPerTry);
+        _requestAt = requestAt;
         _startedAt = time.GetTimestamp();
         _source = new CancellationTokenSource(Next(_response), time);
     }
@@ -32,10 +36,13 @@ internal sealed class ExchangeDeadline : IDisposable
     public bool Expired => _source.IsCancellationRequested;
 
     /// <summary>A deadline for an exchange that begins now, or null when YARP's activity timeout does the same.</summary>
-    public static ExchangeDeadline? For(ServiceSettings settings, TimeProvider time) =>
-        settings.Get(SettingKeys.OverallTimeout) is null && settings.Get(SettingKeys.ResponseTimeout) == settings.Get(SettingKeys.IdleTimeout)
+    /// <param name="settings">Of the service.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="requestAt">When the request came, as a timestamp.</param>
+    public static ExchangeDeadline? For(ServiceSettings settings, TimeProvider time, long requestAt) =>
+        settings.Get(SettingKeys.OverallTimeout) is null && settings.Get(SettingKeys.RetryPerTry) is null && settings.Get(SettingKeys.ResponseTimeout) == settings.Get(SettingKeys.IdleTimeout)
             ? null
-            : new ExchangeDeadline(settings, time);
+            : new ExchangeDeadline(settings, time, requestAt);
 
     /// <summary>Bytes of a body have moved, or the next ones are waited for: the time that they may be silent begins again.</summary>
     public void Progress() => Rearm(_idle);
@@ -61,12 +68,16 @@ internal sealed class ExchangeDeadline : IDisposable
             _source.CancelAfter(Next(phase));
     }
 
-    /// <summary>The phase's time or what is left of the overall time, whichever is shorter.</summary>
+    /// <summary>The phase's time or what is left of the try's or the overall time, whichever is shorter.</summary>
     private TimeSpan Next(TimeSpan phase)
     {
-        if (_overall is not { } overall)
-            return phase;
-        var left = overall - _time.GetElapsedTime(_startedAt);
+        if (!_answered && _perTry is { } perTry)
+            phase = Shorter(phase, perTry - _time.GetElapsedTime(_startedAt));
+        return _overall is { } overall ? Shorter(phase, overall - _time.GetElapsedTime(_requestAt)) : phase;
+    }
+
+    private static TimeSpan Shorter(TimeSpan phase, TimeSpan left)
+    {
         if (left < TimeSpan.Zero)
             left = TimeSpan.Zero;
         return phase == Timeout.InfiniteTimeSpan || left < phase ? left : phase;

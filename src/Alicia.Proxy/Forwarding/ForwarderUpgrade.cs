@@ -9,6 +9,7 @@ namespace Alicia.Proxy.Forwarding;
 /// </summary>
 internal sealed class ForwarderUpgrade : IHttpExtendedConnectFeature, IHttpUpgradeFeature, IAsyncDisposable
 {
+    private readonly HttpContext _context;
     private readonly InstanceLive _instance;
     private readonly OpenTunnels _tunnels;
     private readonly IHttpExtendedConnectFeature? _connect;
@@ -18,9 +19,9 @@ internal sealed class ForwarderUpgrade : IHttpExtendedConnectFeature, IHttpUpgra
     private Task _watching = Task.CompletedTask;
     private OpenTunnel? _tunnel;
 
-    private ForwarderUpgrade(InstanceLive instance, OpenTunnels tunnels, IHttpExtendedConnectFeature? connect, IHttpUpgradeFeature? upgrade, CancellationToken cancellation)
+    private ForwarderUpgrade(HttpContext context, InstanceLive instance, OpenTunnels tunnels, IHttpExtendedConnectFeature? connect, IHttpUpgradeFeature? upgrade, CancellationToken cancellation)
     {
-        (_instance, _tunnels, _connect, _upgrade) = (instance, tunnels, connect, upgrade);
+        (_context, _instance, _tunnels, _connect, _upgrade) = (context, instance, tunnels, connect, upgrade);
         _ending = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
     }
 
@@ -45,9 +46,9 @@ internal sealed class ForwarderUpgrade : IHttpExtendedConnectFeature, IHttpUpgra
     {
         ForwarderUpgrade watch;
         if (HttpMethods.IsConnect(context.Request.Method) && context.Features.Get<IHttpExtendedConnectFeature>() is { IsExtendedConnect: true } connect)
-            context.Features.Set<IHttpExtendedConnectFeature>(watch = new ForwarderUpgrade(instance, tunnels, connect, null, cancellation));
+            context.Features.Set<IHttpExtendedConnectFeature>(watch = new ForwarderUpgrade(context, instance, tunnels, connect, null, cancellation));
         else if (UpgradeForwarder.Wants(context))
-            context.Features.Set<IHttpUpgradeFeature>(watch = new ForwarderUpgrade(instance, tunnels, null, context.Features.Get<IHttpUpgradeFeature>(), cancellation));
+            context.Features.Set<IHttpUpgradeFeature>(watch = new ForwarderUpgrade(context, instance, tunnels, null, context.Features.Get<IHttpUpgradeFeature>(), cancellation));
         else
             return null;
         return watch;
@@ -59,6 +60,11 @@ internal sealed class ForwarderUpgrade : IHttpExtendedConnectFeature, IHttpUpgra
 
     public async ValueTask DisposeAsync()
     {
+        // Another attempt puts one of its own in their place.
+        if (_connect is not null)
+            _context.Features.Set(_connect);
+        if (_upgrade is not null)
+            _context.Features.Set(_upgrade);
         _tunnel?.Dispose();
         _over.TrySetResult();
         await _watching;

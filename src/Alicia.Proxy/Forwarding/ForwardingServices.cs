@@ -17,7 +17,7 @@ internal static class ForwardingServices
         if (direct)
             services.AddDirectForwarding();
         return services.AddSingleton<ForwardingOptions>().AddSingleton<OpenTunnels>().AddSingleton(new RequestIds(Random.Shared))
-            .AddSingleton<UpgradeForwarder>().AddSingleton<AttemptForwarder>().AddSingleton<RequestForwarder>().AddSingleton<DataPlane>();
+            .AddSingleton<UpgradeForwarder>().AddSingleton<AttemptForwarder>().AddSingleton(s => ActivatorUtilities.CreateInstance<RequestForwarder>(s, Random.Shared)).AddSingleton<DataPlane>();
     }
 
     /// <summary>The data plane's pipeline: guard, YARP's routing, forwarding.</summary>

@@ -23,6 +23,9 @@ internal readonly record struct Outcome(FaultSide Side, ProxyError? Error)
     /// <summary>True when the caller ended its connection in the middle of its request. It is told so all the same, as it may still listen.</summary>
     public bool CallerLeft { get; init; }
 
+    /// <summary>What the HTTP client said, where nobody else keeps it.</summary>
+    public Exception? Cause { get; init; }
+
     /// <param name="error">What YARP says.</param>
     /// <param name="exception">What the HTTP client, or the server, says.</param>
     /// <param name="context">The request.</param>

@@ -15,7 +15,8 @@ internal static class ProxyAnswer
     /// <param name="context">The request.</param>
     /// <param name="error">What happened.</param>
     /// <param name="detail">One sentence for this occurrence; must not repeat anything secret from the request.</param>
-    public static Task WriteAsync(HttpContext context, ProxyError error, string detail)
+    /// <param name="attempts">How often the request was given to an instance.</param>
+    public static Task WriteAsync(HttpContext context, ProxyError error, string detail, int attempts = 0)
     {
         var response = context.Response;
         if (response.HasStarted)
@@ -23,7 +24,7 @@ internal static class ProxyAnswer
         response.Clear();
         RequestRecord.Of(context)?.Answered(error);
         response.Headers[RequestIds.Field] = context.TraceIdentifier;
-        response.Headers["Proxy-Status"] = $"alicia; error={error.Type}";
+        response.Headers["Proxy-Status"] = attempts > 1 ? $"alicia; error={error.Type}; attempts={attempts}" : $"alicia; error={error.Type}";
         if (error.RetryAfterSeconds > 0)
             response.Headers.RetryAfter = error.RetryAfterSeconds.ToString(CultureInfo.InvariantCulture);
         if (error.Status == StatusCodes.Status405MethodNotAllowed)

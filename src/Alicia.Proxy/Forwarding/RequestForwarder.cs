@@ -1,15 +1,16 @@
 using Alicia.Proxy.Admission;
 using Alicia.Proxy.Balancing;
-using Alicia.Proxy.Connections;
 using Alicia.Proxy.Live;
+using Microsoft.AspNetCore.Http.Features;
+using Yarp.ReverseProxy.Forwarder;
 
 namespace Alicia.Proxy.Forwarding;
 
 /// <summary>
-/// Takes one request for a known service to an instance and the answer back: admission, the attempt, and what the caller is told. Used by the data plane and by in-line
-/// balancing alike.
+/// Takes one request for a known service to an instance and the answer back: admission, attempts until one has an answer, and what the caller is told. Used by the data plane and by
+/// in-line balancing alike.
 /// </summary>
-internal sealed class RequestForwarder(AttemptForwarder attempts, ForwardingOptions options, TimeProvider time)
+internal sealed class RequestForwarder(AttemptForwarder attempts, ForwardingOptions options, Random random, TimeProvider time)
 {
     /// <param name="context">The request.</param>
     /// <param name="upstream">Its service.</param>
@@ -29,7 +30,7 @@ internal sealed class RequestForwarder(AttemptForwarder attempts, ForwardingOpti
             return;
         }
 
-        var admission = InstanceAdmission.TryAdmit(upstream, context, out var state, out var member, out var permit);
+        var admission = InstanceAdmission.TryAdmit(upstream, context, null, out var state, out var member, out var permit);
         if (admission != AdmissionResult.Admitted)
         {
             upstream.Live.CountRejection(admission == AdmissionResult.NoInstance ? RejectReason.NoInstance : RejectReason.AllFull, StatusCodes.Status503ServiceUnavailable);
@@ -41,14 +42,30 @@ internal sealed class RequestForwarder(AttemptForwarder attempts, ForwardingOpti
 
         // The slot is ours from here on, and the attempt's from the call on; nothing in between may throw.
         var request = new CallerRequest(context, upstream, target, strippedPrefix, time) { Guard = guard, Record = record };
-        request.Enter();
+        request.Enter(new Admitted(state, member, permit));
         try
         {
-            var result = await attempts.SendAsync(request, state, member, permit);
-            if (result.Trouble is { } trouble)
-                await TellAsync(request, member.Endpoint, trouble);
-            else
-                record?.CameTo(RequestOutcome.Success);
+            while (true)
+            {
+                var result = await attempts.SendAsync(request);
+                if (!result.IsDropped)
+                {
+                    if (result.Trouble is not { } trouble)
+                    {
+                        record?.CameTo(RequestOutcome.Success);
+                        return;
+                    }
+
+                    if (!MayGoOn(request, result, trouble) || (!request.TryGoOn(result) && !await BackOffAsync(request)))
+                    {
+                        await TellAsync(request, trouble);
+                        return;
+                    }
+                }
+
+                Reset(context);
+                request.Enter(request.TakeNext());
+            }
         }
         finally
         {
@@ -56,8 +73,28 @@ internal sealed class RequestForwarder(AttemptForwarder attempts, ForwardingOpti
         }
     }
 
+    private static bool MayGoOn(CallerRequest request, AttemptResult result, Outcome trouble) =>
+        trouble.Side == FaultSide.Instance && !result.HeadPassedOn && !request.Context.Response.HasStarted && !request.Context.RequestAborted.IsCancellationRequested;
+
+    /// <summary>Waits a moment and asks the same instance again, where there is no other and that makes sense.</summary>
+    private async ValueTask<bool> BackOffAsync(CallerRequest request)
+    {
+        if (request.BackOff(random) is not { } wait)
+            return false;
+        await Task.Delay(wait, time, request.Context.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return !request.Context.RequestAborted.IsCancellationRequested && request.TryReturn();
+    }
+
+    /// <summary>Takes back what the attempt has left on an answer that has not begun.</summary>
+    private static void Reset(HttpContext context)
+    {
+        context.Response.StatusCode = StatusCodes.Status200OK;
+        context.Features.Get<IHttpResponseFeature>()!.ReasonPhrase = null;
+        context.Features.Set<IForwarderErrorFeature>(null);
+    }
+
     /// <summary>Counts what the request came to, and tells the caller if it can still be told.</summary>
-    private static async Task TellAsync(CallerRequest request, UpstreamEndpoint endpoint, Outcome trouble)
+    private static async Task TellAsync(CallerRequest request, Outcome trouble)
     {
         if (trouble.Side == FaultSide.Instance)
             request.CountFailure();
@@ -66,6 +103,6 @@ internal sealed class RequestForwarder(AttemptForwarder attempts, ForwardingOpti
         request.Leave();
         if (trouble.Error is not { } answer || request.Context.RequestAborted.IsCancellationRequested)
             return;
-        await ProxyAnswer.WriteAsync(request.Context, answer, trouble.Side == FaultSide.Caller ? "The request could not be read." : Outcome.Detail(request.Upstream.Name, endpoint));
+        await ProxyAnswer.WriteAsync(request.Context, answer, trouble.Side == FaultSide.Caller ? "The request could not be read." : Outcome.Detail(request.Upstream.Name, request.Admitted.Member.Endpoint), request.Attempts);
     }
 }

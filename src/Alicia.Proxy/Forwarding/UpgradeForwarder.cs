@@ -27,13 +27,14 @@ internal sealed class UpgradeForwarder(UpstreamConnector connector, OpenTunnels 
         && context.Features.Get<IHttpUpgradeFeature>() is { IsUpgradableRequest: true }
         && !context.Request.Headers.Upgrade.ToString().Contains("h2c", StringComparison.OrdinalIgnoreCase);
 
-    /// <param name="context">The request.</param>
+    /// <param name="caller">The request.</param>
     /// <param name="exchange">It as an exchange with an instance.</param>
     /// <param name="instance">That instance.</param>
     /// <param name="settings">Of the service.</param>
-    /// <returns>Null when the exchange went well, else what the caller is to be told.</returns>
-    public async Task<Outcome?> ForwardAsync(HttpContext context, Exchange exchange, InstanceLive instance, ServiceSettings settings)
+    /// <returns>Null when the exchange went well or the answer was dropped, else what the caller is to be told.</returns>
+    public async Task<Outcome?> ForwardAsync(CallerRequest caller, Exchange exchange, InstanceLive instance, ServiceSettings settings)
     {
+        var context = caller.Context;
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
         using var connection = new TunnelConnection(connector);
         using var request = new HttpRequestMessage(HttpMethod.Parse(context.Request.Method), (Uri?)null)
@@ -45,7 +46,7 @@ internal sealed class UpgradeForwarder(UpstreamConnector connector, OpenTunnels 
         request.Headers.TryAddWithoutValidation("Connection", "Upgrade");
         request.Headers.TryAddWithoutValidation("Upgrade", (IEnumerable<string?>)context.Request.Headers.Upgrade);
 
-        using var head = new CancellationTokenSource(settings.Get(SettingKeys.ResponseTimeout), time);
+        using var head = new CancellationTokenSource(caller.HeadTimeout(), time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(ending.Token, head.Token);
         HttpResponseMessage response;
         try
@@ -62,14 +63,15 @@ internal sealed class UpgradeForwarder(UpstreamConnector connector, OpenTunnels 
         }
         catch (HttpRequestException e)
         {
-            return new Outcome(FaultSide.Instance, Outcome.OfException(e));
+            return new Outcome(FaultSide.Instance, Outcome.OfException(e)) { Cause = e };
         }
 
         using (response)
         {
             try
             {
-                await exchange.TransformResponseAsync(context, response, ending.Token);
+                if (!await exchange.TransformResponseAsync(context, response, ending.Token))
+                    return null;
             }
             catch (Exception e) when (e is HttpRequestException or InvalidOperationException)
             {
@@ -80,14 +82,15 @@ internal sealed class UpgradeForwarder(UpstreamConnector connector, OpenTunnels 
             context.Response.StatusCode = (int)response.StatusCode;
             context.Features.Get<IHttpResponseFeature>()!.ReasonPhrase = response.ReasonPhrase;
             return response.StatusCode == HttpStatusCode.SwitchingProtocols
-                ? await TunnelAsync(context, exchange, instance, connection, response, settings)
-                : await RelayAsync(context, exchange, response, settings, ending);
+                ? await TunnelAsync(caller, exchange, instance, connection, response, settings)
+                : await RelayAsync(caller, exchange, response, settings, ending);
         }
     }
 
     private async Task<Outcome?> TunnelAsync(
-        HttpContext context, Exchange exchange, InstanceLive live, TunnelConnection connection, HttpResponseMessage response, ServiceSettings settings)
+        CallerRequest caller, Exchange exchange, InstanceLive live, TunnelConnection connection, HttpResponseMessage response, ServiceSettings settings)
     {
+        var context = caller.Context;
         if (!response.Headers.NonValidated.TryGetValues("Upgrade", out var protocol))
             return new Outcome(FaultSide.Instance, ProxyError.UpgradeFailed);
         context.Response.Headers.Connection = "Upgrade";
@@ -95,14 +98,14 @@ internal sealed class UpgradeForwarder(UpstreamConnector connector, OpenTunnels 
         await using var instance = await response.Content.ReadAsStreamAsync(context.RequestAborted);
         var upgraded = await context.Features.Get<IHttpUpgradeFeature>()!.UpgradeAsync();
         var webSocket = protocol.ToString().Equals("websocket", StringComparison.OrdinalIgnoreCase) ? new WebSocketCallerStream(upgraded) : null;
-        await using var caller = webSocket ?? upgraded;
+        await using var near = webSocket ?? upgraded;
         using var tunnel = tunnels.Open(live, webSocket);
 
         // Not tied to RequestAborted: it fires when the caller's last bytes have arrived, and those are still to be passed on.
         using var ending = new CancellationTokenSource();
-        using var silence = new SilenceWatch(settings.Get(SettingKeys.IdleTimeout), settings.Get(SettingKeys.OverallTimeout), time, ending.Token);
-        var up = DuplexCopy.RunAsync(caller, instance, silence, bytes => exchange.Tunnelled(bytes, fromCaller: true));
-        var down = DuplexCopy.RunAsync(instance, caller, silence, bytes => exchange.Tunnelled(bytes, fromCaller: false));
+        using var silence = new SilenceWatch(settings.Get(SettingKeys.IdleTimeout), caller.TimeLeft(), time, ending.Token);
+        var up = DuplexCopy.RunAsync(near, instance, silence, bytes => exchange.Tunnelled(bytes, fromCaller: true));
+        var down = DuplexCopy.RunAsync(instance, near, silence, bytes => exchange.Tunnelled(bytes, fromCaller: false));
         var first = await Task.WhenAny(up, down, tunnel.Cut);
         if (first == up && await up == CopyEnd.Finished)
         {
@@ -133,10 +136,11 @@ internal sealed class UpgradeForwarder(UpstreamConnector connector, OpenTunnels 
         return new Outcome(FaultSide.Instance, null);
     }
 
-    private async Task<Outcome?> RelayAsync(HttpContext context, Exchange exchange, HttpResponseMessage response, ServiceSettings settings, CancellationTokenSource ending)
+    private async Task<Outcome?> RelayAsync(CallerRequest caller, Exchange exchange, HttpResponseMessage response, ServiceSettings settings, CancellationTokenSource ending)
     {
+        var context = caller.Context;
         await using var body = await response.Content.ReadAsStreamAsync(ending.Token);
-        using var silence = new SilenceWatch(settings.Get(SettingKeys.IdleTimeout), settings.Get(SettingKeys.OverallTimeout), time, ending.Token);
+        using var silence = new SilenceWatch(settings.Get(SettingKeys.IdleTimeout), caller.TimeLeft(), time, ending.Token);
         var end = await DuplexCopy.RunAsync(body, context.Response.Body, silence);
         if (end == CopyEnd.Finished)
             return null;

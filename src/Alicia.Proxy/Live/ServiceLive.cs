@@ -5,15 +5,16 @@ namespace Alicia.Proxy.Live;
 /// <summary>What one service is doing right now: counters since start, removed instances included, and the figures of the last minute.</summary>
 /// <param name="name">Its name.</param>
 /// <param name="durations">Where the length of each request goes; null for nowhere.</param>
-internal sealed class ServiceLive(string name, Histogram<double>? durations = null)
+/// <param name="time">The clock of the retry budget; null for the machine's.</param>
+internal sealed class ServiceLive(string name, Histogram<double>? durations = null, TimeProvider? time = null)
 {
     private readonly KeyValuePair<string, object?> _tag = new("service", name);
+    private readonly long[] _retries = new long[Enum.GetValues<RetryReason>().Length];
     private readonly long[] _rejections = new long[Enum.GetValues<RejectReason>().Length];
     private long _total;
     private long _failed;
     private long _aborted;
     private long _active;
-    private long _retries;
     private long _received;
     private long _sent;
     private long _responseMicros;
@@ -27,16 +28,7 @@ internal sealed class ServiceLive(string name, Histogram<double>? durations = nu
     public long FailedRequests => Volatile.Read(ref _failed);
 
     /// <summary>Requests that the proxy refused: no usable instance, or all of them at their cap.</summary>
-    public long RejectedRequests
-    {
-        get
-        {
-            var sum = 0L;
-            for (var i = 0; i < _rejections.Length; i++)
-                sum += Volatile.Read(ref _rejections[i]);
-            return sum;
-        }
-    }
+    public long RejectedRequests => Sum(_rejections);
 
     /// <summary>Requests whose client went away before the answer was complete.</summary>
     public long AbortedRequests => Volatile.Read(ref _aborted);
@@ -45,7 +37,10 @@ internal sealed class ServiceLive(string name, Histogram<double>? durations = nu
     public long ActiveConnections => Volatile.Read(ref _active);
 
     /// <summary>Attempts after the first.</summary>
-    public long Retries => Volatile.Read(ref _retries);
+    public long Retries => Sum(_retries);
+
+    /// <summary>How many of them the service may still make.</summary>
+    public RetryBudget RetryBudget { get; } = new(time ?? TimeProvider.System);
 
     /// <summary>Bytes of request bodies, and of callers' side of upgraded connections, that were read.</summary>
     public long BytesReceived => Volatile.Read(ref _received);
@@ -61,6 +56,9 @@ internal sealed class ServiceLive(string name, Histogram<double>? durations = nu
 
     /// <summary>Counts and response times of the last minute.</summary>
     public RecentWindow Recent { get; } = new();
+
+    /// <summary>Attempts after the first, by what made them necessary.</summary>
+    public long Retried(RetryReason reason) => Volatile.Read(ref _retries[(int)reason]);
 
     public long Rejected(RejectReason reason) => Volatile.Read(ref _rejections[(int)reason]);
 
@@ -79,7 +77,7 @@ internal sealed class ServiceLive(string name, Histogram<double>? durations = nu
 
     public void CountAbort() => Interlocked.Increment(ref _aborted);
 
-    public void CountRetry() => Interlocked.Increment(ref _retries);
+    public void CountRetry(RetryReason reason) => Interlocked.Increment(ref _retries[(int)reason]);
 
     public void CountReceived(int bytes) => Interlocked.Add(ref _received, bytes);
 
@@ -98,4 +96,12 @@ internal sealed class ServiceLive(string name, Histogram<double>? durations = nu
     public void Enter() => Interlocked.Increment(ref _active);
 
     public void Leave() => Interlocked.Decrement(ref _active);
+
+    private static long Sum(long[] counts)
+    {
+        var sum = 0L;
+        for (var i = 0; i < counts.Length; i++)
+            sum += Volatile.Read(ref counts[i]);
+        return sum;
+    }
 }

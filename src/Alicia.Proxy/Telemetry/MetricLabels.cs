@@ -40,6 +40,15 @@ internal static class MetricLabels
         RejectReason.BadRequest => "http_request_error",
     };
 
+    public static string Of(RetryReason reason) => reason switch
+    {
+        RetryReason.Unsent => "unsent",
+        RetryReason.Reset => "reset",
+        RetryReason.Timeout => "timeout",
+        RetryReason.Status => "status",
+        RetryReason.Trial => "trial",
+    };
+
     public static string Of(InstanceState state) => state switch
     {
         InstanceState.Pending => "pending",

@@ -11,6 +11,8 @@ internal sealed class ServiceMetrics
 {
     private static readonly (RejectReason Reason, string Name)[] Reasons = [.. Enum.GetValues<RejectReason>().Select(r => (r, MetricLabels.Of(r)))];
 
+    private static readonly (RetryReason Reason, string Name)[] RetryReasons = [.. Enum.GetValues<RetryReason>().Select(r => (r, MetricLabels.Of(r)))];
+
     private readonly CensusTaker _census;
     private readonly LiveTable _lives;
 
@@ -25,7 +27,7 @@ internal sealed class ServiceMetrics
         lives.Durations = meter.Durations("alicia_request_duration",
             "From the choice of an instance to the end of its answer; of an upgraded connection, to the switch of protocols. Requests that were refused are not among them.");
         meter.Counter("alicia_rejected", null, SeriesPer.ServiceAndState, "Requests that the proxy refused itself. Unknown services share the label value 'unknown'.", Rejected);
-        meter.Counter("alicia_retries", null, SeriesPer.Service, "Attempts after the first.", () => Each(s => s.Retries));
+        meter.Counter("alicia_retries", null, SeriesPer.ServiceAndState, "Attempts after the first, by what made them necessary.", Retries);
         meter.Counter("alicia_request_body", "By", SeriesPer.Service, "Bytes of request bodies, and of callers on upgraded connections.", () => Each(s => s.BytesReceived));
         meter.Counter("alicia_response_body", "By", SeriesPer.Service, "Bytes of response bodies, and of instances on upgraded connections.", () => Each(s => s.BytesSent));
         meter.Gauge("alicia_registry_instances", null, SeriesPer.ServiceAndState, "Registered instances by state.", Instances);
@@ -65,6 +67,15 @@ internal sealed class ServiceMetrics
         {
             if (IsBeforeService(reason))
                 yield return new(unknown.Rejected(reason), [new("reason", name), new("service", unknown.Name)]);
+        }
+    }
+
+    private IEnumerable<Measurement<long>> Retries()
+    {
+        foreach (var row in _census.Current.Services)
+        {
+            foreach (var (reason, name) in RetryReasons)
+                yield return new(row.Live.Retried(reason), [new("reason", name), new("service", row.Service.Name)]);
         }
     }
 

@@ -164,7 +164,7 @@ public sealed class InstanceAdmissionTests
             closed.Live.MaxConnections = 0;
         }), ServiceSettings.BuiltIn);
 
-        InstanceAdmission.TryAdmit(upstream, null, out var state, out var member, out _).Should().Be(AdmissionResult.Admitted);
+        InstanceAdmission.TryAdmit(upstream, null, null, out var state, out var member, out _).Should().Be(AdmissionResult.Admitted);
 
         state.Should().BeSameAs(fresh);
         member.Should().BeSameAs(fresh.Rotation[0]);

@@ -1,4 +1,5 @@
 using System.Net;
+using Alicia.Proxy.Admission;
 using Alicia.Proxy.Balancing;
 using Alicia.Proxy.Connections;
 using Alicia.Proxy.Forwarding;
@@ -106,8 +107,9 @@ public sealed class ExchangeTests
     private Exchange Exchange(SettingOverrides? settings = null, string target = "/x")
     {
         var request = new CallerRequest(_context, _upstream, target, "/tts", _time);
-        request.Enter();
-        return new(request, settings is null ? ServiceSettings.BuiltIn : ServiceSettings.Resolve(settings), _member, _endpoint.NextSlot()!, new ForwardingOptions(), _time, deadline: null);
+        var resolved = settings is null ? ServiceSettings.BuiltIn : ServiceSettings.Resolve(settings);
+        request.Enter(new Admitted(new UpstreamState(new Pool([_member]), new RoundRobin(), resolved), _member, 0));
+        return new(request, resolved, _member, _endpoint.NextSlot()!, new ForwardingOptions(), _time, deadline: null);
     }
 
     private async Task<HttpRequestMessage> SentAsync(SettingOverrides? settings = null, string target = "/x")

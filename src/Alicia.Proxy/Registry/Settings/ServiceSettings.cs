@@ -48,12 +48,15 @@ internal sealed class ServiceSettings
 
     private readonly object?[] _values;
     private readonly bool[] _failureStatuses = new bool[600];
+    private readonly bool[] _retryStatuses = new bool[600];
 
     private ServiceSettings(object?[] values)
     {
         _values = values;
         foreach (var status in Get(SettingKeys.CircuitFailureStatuses))
             _failureStatuses[status] = true;
+        foreach (var status in Get(SettingKeys.RetryStatuses))
+            _retryStatuses[status] = true;
     }
 
     /// <summary>
@@ -89,6 +92,9 @@ internal sealed class ServiceSettings
     }
 
     public T Get<T>(SettingKey<T> key) => (T)_values[key.Index]!;
+
+    /// <summary>True when a request that an instance answers with this status may be tried on another.</summary>
+    public bool RetryStatus(int status) => (uint)status < (uint)_retryStatuses.Length && _retryStatuses[status];
 
     /// <summary>True when an instance that answers with this status counts as failed.</summary>
     public bool FailureStatus(int status) => (uint)status < (uint)_failureStatuses.Length && _failureStatuses[status];

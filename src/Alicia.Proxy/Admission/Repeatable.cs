@@ -1,0 +1,15 @@
+namespace Alicia.Proxy.Admission;
+
+/// <summary>Which requests may reach instances twice.</summary>
+internal static class Repeatable
+{
+    /// <summary>The field by which a caller says that its instances tell a repeated request from a new one, whatever the method.</summary>
+    public const string KeyField = "Idempotency-Key";
+
+    /// <summary>True when twice is as good as once: by the method (RFC 9110, section 9.2.2), or because the caller says so.</summary>
+    public static bool IsIdempotent(HttpRequest request) => IsIdempotent(request.Method) || request.Headers.ContainsKey(KeyField);
+
+    public static bool IsIdempotent(string method) =>
+        HttpMethods.IsGet(method) || HttpMethods.IsHead(method) || HttpMethods.IsPut(method) || HttpMethods.IsDelete(method) || HttpMethods.IsOptions(method)
+        || HttpMethods.IsTrace(method);
+}

@@ -1,0 +1,119 @@
+using System.Runtime.CompilerServices;
+
+namespace Alicia.Proxy.Connections;
+
+/// <summary>A kept connection had ended before the request was written to it.</summary>
+internal sealed class ConnectionGoneException() : UnsentException("The instance had closed the connection before the request.", null);
+
+/// <summary>
+/// A connection for HTTP/1.1 that tells its end between two requests from one in place of an answer. The HTTP client takes both for a kept connection that was idle for too long, and
+/// sends a request without a body up to three times more, to the same instance and past every count and limit. Here the second is a failure, which goes to whoever decides about retries; and the
+/// first, when it is seen in time, proves that nothing of the next request was sent.
+/// </summary>
+internal sealed class AnswerWatch(Stream inner) : Stream
+{
+    /// <summary>A request has been written and nothing has been read since.</summary>
+    private bool _answerOwed;
+
+    /// <summary>Something of an answer has been read and no new request written.</summary>
+    private bool _answering;
+
+    private bool _reading;
+    private bool _ended;
+
+    public override bool CanRead => true;
+
+    public override bool CanSeek => false;
+
+    public override bool CanWrite => true;
+
+    public override long Length => throw new NotSupportedException();
+
+    public override long Position
+    {
+        get => throw new NotSupportedException();
+        set => throw new NotSupportedException();
+    }
+
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        var read = inner.ReadAsync(buffer, cancellationToken);
+        if (read.IsCompletedSuccessfully)
+            return new ValueTask<int>(Came(read.Result, buffer.Length));
+        Volatile.Write(ref _reading, true);
+        return AwaitedAsync(read, buffer.Length);
+
+        [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+        async ValueTask<int> AwaitedAsync(ValueTask<int> pending, int size)
+        {
+            try
+            {
+                return Came(await pending, size);
+            }
+            finally
+            {
+                Volatile.Write(ref _reading, false);
+            }
+        }
+    }
+
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        if (!Volatile.Read(ref _answerOwed))
+        {
+            if (Volatile.Read(ref _ended))
+                return ValueTask.FromException(new ConnectionGoneException());
+            // What is written after the beginning of an answer is a new request, for which the client always begins to read first; or the rest of a body whose instance could not wait for it.
+            if (!Volatile.Read(ref _answering) || Volatile.Read(ref _reading))
+            {
+                Volatile.Write(ref _answering, false);
+                Volatile.Write(ref _answerOwed, true);
+            }
+        }
+
+        return inner.WriteAsync(buffer, cancellationToken);
+    }
+
+    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) => ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+
+    public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) => WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+
+    public override Task FlushAsync(CancellationToken cancellationToken) => inner.FlushAsync(cancellationToken);
+
+    public override void Flush() => inner.Flush();
+
+    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    public override ValueTask DisposeAsync() => inner.DisposeAsync();
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+            inner.Dispose();
+        base.Dispose(disposing);
+    }
+
+    private int Came(int read, int size)
+    {
+        // A read of nothing waits for data and says nothing about the end.
+        if (size == 0)
+            return read;
+        if (read > 0)
+        {
+            Volatile.Write(ref _answerOwed, false);
+            Volatile.Write(ref _answering, true);
+            return read;
+        }
+
+        if (Volatile.Read(ref _answerOwed))
+            throw new IOException("The instance closed the connection before it answered.");
+        Volatile.Write(ref _ended, true);
+        return 0;
+    }
+}
