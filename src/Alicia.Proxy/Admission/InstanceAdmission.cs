@@ -1,4 +1,5 @@
 using Alicia.Proxy.Balancing;
+using Alicia.Proxy.Registry.Settings;
 
 namespace Alicia.Proxy.Admission;
 
@@ -55,21 +56,27 @@ internal static class InstanceAdmission
 
     public static AdmissionResult TryAdmit(UpstreamState upstream, HttpContext? request, out PoolMember member, out int permit)
     {
-        if (upstream.Affinity is { } affinity && request is not null && affinity.Find(request) is { } known && known.Live.TryReserve())
+        if (upstream.Affinity is { } affinity && request is not null && affinity.Find(request) is { } known)
         {
-            (member, permit) = (known, 0);
-            return AdmissionResult.Admitted;
+            // Where every caller is kept with an instance, a half-open one would never get its trial: once that is overdue, it comes first.
+            foreach (var tier in upstream.Tiers)
+            {
+                if (tier.Trials.Length > 0 && TryTrials(tier, sparing: true, out member, out permit))
+                    return AdmissionResult.Admitted;
+            }
+
+            if (known.Live.TryReserve())
+            {
+                (member, permit) = (known, 0);
+                return AdmissionResult.Admitted;
+            }
         }
 
         var key = upstream.KeyOf(request);
         foreach (var tier in upstream.Tiers)
         {
-            foreach (var trial in tier.Trials)
-            {
-                member = trial;
-                if (trial.Gate.TryTrial(out permit))
-                    return AdmissionResult.Admitted;
-            }
+            if (tier.Trials.Length > 0 && TryTrials(tier, IsSparing(upstream, tier, request), out member, out permit))
+                return AdmissionResult.Admitted;
 
             permit = 0;
             var result = TryTier(tier.Pool, upstream.Policy, key, out member);
@@ -81,6 +88,27 @@ internal static class InstanceAdmission
         (member, permit) = (null!, 0);
         return AdmissionResult.NoInstance;
     }
+
+    /// <summary>
+    /// The trial of a half-open circuit, before any other choice: for a request that can go elsewhere if the trial fails, so that its caller does not notice. Another is taken only where that would not
+    /// help (nobody else to go to, retries off), or when none such has come for a while.
+    /// </summary>
+    private static bool TryTrials(Tier tier, bool sparing, out PoolMember member, out int permit)
+    {
+        foreach (var trial in tier.Trials)
+        {
+            member = trial;
+            if (trial.Gate.TryTrial(out permit, onlyIfOverdue: sparing))
+                return true;
+        }
+
+        (member, permit) = (null!, 0);
+        return false;
+    }
+
+    private static bool IsSparing(UpstreamState upstream, Tier tier, HttpContext? request) =>
+        request is not null && tier.Pool.Count > 0 && upstream.Settings.Get(SettingKeys.RetryAttempts) > 0
+        && !Repeatable.CanGoElsewhere(request, upstream.Settings.Get(SettingKeys.RetryBufferBytes));
 
     /// <summary>
     /// Admission for a request that has been to some instances in vain. A half-open circuit is the last choice: two failures in one request would be one too many.

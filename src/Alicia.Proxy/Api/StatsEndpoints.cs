@@ -64,7 +64,7 @@ internal sealed record StatsDocument(int TotalServices, int TotalInstances, int 
 /// <summary>One service in numbers, with a row per instance. Percentiles are seconds over the last minute, null without a response.</summary>
 internal sealed record ServiceStatsDocument(string ServiceName, string Algorithm, int TotalInstances, int HealthyInstances, int UnhealthyInstances, long TotalRequests,
     long FailedRequests, long RejectedRequests, long AbortedRequests, long ActiveConnections, double AverageResponseTime, double? P50, double? P90, double? P99,
-    double RequestsPerSecond, double Uptime, DateTimeOffset Timestamp, IReadOnlyList<InstanceShareDocument> Instances)
+    double RequestsPerSecond, double Uptime, DateTimeOffset Timestamp, long Retries, QueueDocument Queue, IReadOnlyList<InstanceShareDocument> Instances)
 {
     public static ServiceStatsDocument Of(Service service, LiveTable lives, GateTable gates, ProcessClock clock)
     {
@@ -75,8 +75,17 @@ internal sealed record ServiceStatsDocument(string ServiceName, string Algorithm
             service.Name, service.Settings.Get(SettingKeys.Algorithm), service.Instances.Length,
             StatsDocument.Count(service, lives, HealthStatus.Healthy), StatsDocument.Count(service, lives, HealthStatus.Unhealthy), counters.TotalRequests, counters.FailedRequests,
             counters.RejectedRequests, counters.AbortedRequests, counters.ActiveConnections, counters.AverageResponseTime, recent.Percentile(0.5), recent.Percentile(0.9),
-            recent.Percentile(0.99), counters.RequestsPerSecond, clock.Uptime.TotalSeconds, clock.Now, InstanceShareDocument.Of(service, lives, gates));
+            recent.Percentile(0.99), counters.RequestsPerSecond, clock.Uptime.TotalSeconds, clock.Now, live.Retries, QueueDocument.Of(live), InstanceShareDocument.Of(service, lives, gates));
     }
+}
+
+/// <summary>Requests that wait because every instance is at its cap.</summary>
+/// <param name="Depth">How many wait now.</param>
+/// <param name="Waited">Those whose wait is over, whatever came of it.</param>
+/// <param name="Seconds">Their waits together.</param>
+internal sealed record QueueDocument(int Depth, long Waited, double Seconds)
+{
+    public static QueueDocument Of(ServiceLive live) => new(live.Waiters?.Depth ?? 0, live.Waiters?.Waits ?? 0, live.Waiters?.WaitSeconds ?? 0);
 }
 
 /// <summary>What one instance should get and what it got.</summary>

@@ -23,6 +23,7 @@ internal sealed class InstanceGate
     private int _passesSinceOpen;
     private int _permits;
     private int _permit;
+    private long _trialOpenSince;
     private DateTimeOffset _permitExpires;
 
     public InstanceGate(string service, string instanceId, InstanceLive live, CircuitSettings settings, GateSurroundings surroundings, TimeProvider time)
@@ -166,11 +167,18 @@ internal sealed class InstanceGate
     /// <summary>An instance did something that only a dying one does, too late to count against the circuit: it broke off an answer.</summary>
     public void BrokeOff() => _surroundings.Doubted(this, refused: false);
 
+    /// <summary>
+    /// How long the trial of a half-open circuit waits for a request that could go elsewhere if it fails. After that any request will do: better one that may fail than an instance that stays out.
+    /// </summary>
+    public static readonly TimeSpan TrialPatience = TimeSpan.FromSeconds(1);
+
     /// <summary>Asks for the one trial of a half-open circuit, with a slot. The slot is given back by the caller, the permit through <see cref="EndTrial"/>.</summary>
-    public bool TryTrial(out int permit)
+    /// <param name="permit">The permit.</param>
+    /// <param name="onlyIfOverdue">True for a request that would be the trial's victim if it failed, where others might not.</param>
+    public bool TryTrial(out int permit, bool onlyIfOverdue = false)
     {
         permit = 0;
-        if (Standing != GateStanding.Trial)
+        if (Standing != GateStanding.Trial || (onlyIfOverdue && _time.GetElapsedTime(Volatile.Read(ref _trialOpenSince)) < TrialPatience))
             return false;
         lock (_lock)
         {
@@ -190,8 +198,10 @@ internal sealed class InstanceGate
     {
         lock (_lock)
         {
-            if (_permit == permit)
-                _permit = 0;
+            if (_permit != permit)
+                return;
+            _permit = 0;
+            Volatile.Write(ref _trialOpenSince, _time.GetTimestamp());
         }
     }
 
@@ -345,6 +355,8 @@ internal sealed class InstanceGate
         }
 
         // The standing first: who finds the slots shut and looks at the standing sees why.
+        if (standing == GateStanding.Trial)
+            Volatile.Write(ref _trialOpenSince, _time.GetTimestamp());
         Volatile.Write(ref _standing, (int)standing);
         Live.Shut = standing != GateStanding.Usable;
         if (moved is { } transition)

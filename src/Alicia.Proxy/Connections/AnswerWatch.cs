@@ -12,13 +12,7 @@ internal sealed class ConnectionGoneException() : UnsentException("The instance 
 /// </summary>
 internal sealed class AnswerWatch(Stream inner) : Stream
 {
-    /// <summary>A request has been written and nothing has been read since.</summary>
     private bool _answerOwed;
-
-    /// <summary>Something of an answer has been read and no new request written.</summary>
-    private bool _answering;
-
-    private bool _reading;
     private bool _ended;
 
     public override bool CanRead => true;
@@ -38,23 +32,13 @@ internal sealed class AnswerWatch(Stream inner) : Stream
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         var read = inner.ReadAsync(buffer, cancellationToken);
-        if (read.IsCompletedSuccessfully)
-            return new ValueTask<int>(Came(read.Result, buffer.Length));
-        Volatile.Write(ref _reading, true);
-        return AwaitedAsync(read, buffer.Length);
+        // A read of nothing waits for data and says nothing about the end.
+        if (buffer.IsEmpty)
+            return read;
+        return read.IsCompletedSuccessfully ? new ValueTask<int>(Came(read.Result)) : AwaitedAsync(read);
 
         [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-        async ValueTask<int> AwaitedAsync(ValueTask<int> pending, int size)
-        {
-            try
-            {
-                return Came(await pending, size);
-            }
-            finally
-            {
-                Volatile.Write(ref _reading, false);
-            }
-        }
+        async ValueTask<int> AwaitedAsync(ValueTask<int> pending) => Came(await pending);
     }
 
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
@@ -63,12 +47,9 @@ internal sealed class AnswerWatch(Stream inner) : Stream
         {
             if (Volatile.Read(ref _ended))
                 return ValueTask.FromException(new ConnectionGoneException());
-            // What is written after the beginning of an answer is a new request, for which the client always begins to read first; or the rest of a body whose instance could not wait for it.
-            if (!Volatile.Read(ref _answering) || Volatile.Read(ref _reading))
-            {
-                Volatile.Write(ref _answering, false);
-                Volatile.Write(ref _answerOwed, true);
-            }
+            // What is written after the beginning of an answer is taken for a new request. It may be the rest of a body whose instance could not wait for it; if the end of the connection is
+            // then the end of that answer, the answer looks cut.
+            Volatile.Write(ref _answerOwed, true);
         }
 
         return inner.WriteAsync(buffer, cancellationToken);
@@ -99,15 +80,11 @@ internal sealed class AnswerWatch(Stream inner) : Stream
         base.Dispose(disposing);
     }
 
-    private int Came(int read, int size)
+    private int Came(int read)
     {
-        // A read of nothing waits for data and says nothing about the end.
-        if (size == 0)
-            return read;
         if (read > 0)
         {
             Volatile.Write(ref _answerOwed, false);
-            Volatile.Write(ref _answering, true);
             return read;
         }
 

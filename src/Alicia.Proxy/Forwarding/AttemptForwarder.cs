@@ -44,13 +44,14 @@ internal sealed partial class AttemptForwarder(
                 return result = exchange.IsDropped ? new AttemptResult(null) { IsDropped = true } : Conclude(request, member, exchange, upgraded, upgraded?.Cause);
             }
 
-            using var deadline = ExchangeDeadline.For(state.Settings, time, request.StartedAt);
+            var silence = SilenceOf(context);
+            using var deadline = ExchangeDeadline.For(state.Settings, time, request.StartedAt, silence);
             var body = request.BeginBody(deadline);
             exchange = new Exchange(request, state.Settings, member, slot, options, time, deadline) { Affinity = state.Affinity, Permit = permit };
             var ending = deadline?.Token ?? CancellationToken.None;
             await using var upgrade = ForwarderUpgrade.For(context, member.Live, tunnels, ending);
             var error = await forwarder.SendAsync(
-                context, slot.Prefix, client.Invoker, state.ConfigFor(member.Endpoint.Protocol), exchange, upgrade?.Ending ?? ending);
+                context, slot.Prefix, client.Invoker, state.ConfigFor(member.Endpoint.Protocol, silence), exchange, upgrade?.Ending ?? ending);
             if (upgrade is { EndedByProxy: true })
             {
                 if (upgrade.IsCut)
@@ -66,7 +67,10 @@ internal sealed partial class AttemptForwarder(
             // After a cut answer the caller's connection has been ended for it; that is not the caller going away.
             // And when time ran out while nobody was waiting for the instance, the caller was too slow in taking its answer.
             var slowCaller = error == ForwarderError.ResponseBodyCanceled && context.Response.HasStarted && !exchange.WentSilent;
-            var outcome = exchange.BrokenOff && context.Response.HasStarted ? new Outcome(FaultSide.Instance, null)
+            // An instance that has not begun on a request does not wait for its body: what the HTTP client then makes of the caller's is nobody's fault.
+            var refused = !exchange.HeadPassedOn && !context.RequestAborted.IsCancellationRequested && AttemptResult.SaysUnsent(exception);
+            var outcome = refused ? new Outcome(FaultSide.Instance, Outcome.OfException(exception))
+                : exchange.BrokenOff && context.Response.HasStarted ? new Outcome(FaultSide.Instance, null)
                 : slowCaller ? new Outcome(FaultSide.Caller, null)
                 : Outcome.Of(error, exception, context, deadline?.Expired == true || exchange.WentSilent, body?.WasOwed == true);
             return result = Conclude(request, member, exchange, outcome, exception);
@@ -98,6 +102,11 @@ internal sealed partial class AttemptForwarder(
             record?.EndAttempt(result.HeadPassedOn || context.RequestAborted.IsCancellationRequested ? null : result.Trouble?.Error);
         }
     }
+
+    private static Silence SilenceOf(HttpContext context) =>
+        ForwarderUpgrade.Wants(context) ? Silence.Upgrade
+        : context.Request.Headers.Accept is { Count: > 0 } accept && accept.ToString().Contains("text/event-stream", StringComparison.OrdinalIgnoreCase) ? Silence.Events
+        : Silence.Ordinary;
 
     /// <summary>Gives back the slot of an attempt that did not come to an exchange.</summary>
     private static void Release(CallerRequest request, PoolMember member, int permit, RequestOutcome outcome)

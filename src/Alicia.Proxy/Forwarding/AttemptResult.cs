@@ -19,7 +19,11 @@ internal readonly record struct AttemptResult(Outcome? Trouble)
     /// True when the instance cannot have begun on the request, whatever its method: it was not reached, or it says so itself (HTTP/2's REFUSED_STREAM, and a GOAWAY that leaves the
     /// stream out, after which the HTTP client sends the request again by itself until its body would have to be sent twice).
     /// </summary>
-    public bool IsUnsent => Outcome.Find<UnsentException>(Exception) is not null || Outcome.Find<HttpProtocolException>(Exception) is { ErrorCode: RefusedStreamCode };
+    public bool IsUnsent => SaysUnsent(Exception);
+
+    /// <summary>See <see cref="IsUnsent"/>.</summary>
+    public static bool SaysUnsent(Exception? exception) =>
+        Outcome.Find<UnsentException>(exception) is not null || Outcome.Find<HttpProtocolException>(exception) is { ErrorCode: RefusedStreamCode };
 
     /// <summary>RFC 9113, section 7.</summary>
     private const long RefusedStreamCode = 0x7;

@@ -19,6 +19,7 @@ internal sealed class CallerBody(HttpRequest request, ServiceLive live, int most
     private ExchangeDeadline? _deadline;
     private Stream? _outgoing;
     private bool _isReading;
+    private bool _isResting;
     private byte[] _kept = [];
     private int _keptLength;
     private int _resent;
@@ -29,11 +30,11 @@ internal sealed class CallerBody(HttpRequest request, ServiceLive live, int most
     public bool WasOwed => _isOwed && Volatile.Read(ref _isReading);
 
     /// <summary>True when another instance can have the body from its first byte on: none has been read, or all that has is kept.</summary>
-    public bool CanBeginAgain => _isWhole && !Volatile.Read(ref _isReading);
+    public bool CanBeginAgain => _isWhole && (!Volatile.Read(ref _isReading) || Volatile.Read(ref _isResting));
 
     /// <summary>The body goes to an instance, from its beginning.</summary>
     /// <param name="deadline">The clock of the exchange; null when it has none.</param>
-    public void Begin(ExchangeDeadline? deadline) => (_deadline, _outgoing, _resent) = (deadline, null, 0);
+    public void Begin(ExchangeDeadline? deadline) => (_deadline, _outgoing, _resent, _isReading, _isResting) = (deadline, null, 0, false, false);
 
     public override bool CanRead => true;
 
@@ -83,7 +84,18 @@ internal sealed class CallerBody(HttpRequest request, ServiceLive live, int most
             await FlushOutgoingAsync(_outgoing, cancellationToken);
         Volatile.Write(ref _isReading, true);
         // Stays set when the reading fails: that is what WasOwed is asked for.
-        var read = await reading;
+        int read;
+        try
+        {
+            read = await reading;
+        }
+        catch (OperationCanceledException)
+        {
+            // Nothing has been taken out: who reads next gets what this read would have.
+            Volatile.Write(ref _isResting, true);
+            throw;
+        }
+
         Volatile.Write(ref _isReading, false);
         if (read > 0)
             Keep(buffer.Span[..read]);

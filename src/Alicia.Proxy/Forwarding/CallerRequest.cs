@@ -23,6 +23,7 @@ internal sealed class CallerRequest(HttpContext context, Upstream upstream, stri
     private Admitted _next;
     private NextTry? _why;
     private int _charged;
+    private bool _allFull;
     private bool _entered;
     private bool _failed;
     private bool _measured;
@@ -36,7 +37,7 @@ internal sealed class CallerRequest(HttpContext context, Upstream upstream, stri
     public string StrippedPrefix => strippedPrefix;
 
     /// <summary>When it came, as a timestamp: the overall deadline counts from here.</summary>
-    public long StartedAt { get; } = time.GetTimestamp();
+    public long StartedAt { get; init; } = time.GetTimestamp();
 
     /// <summary>What an in-line caller changes; null on the data plane.</summary>
     public IInlineGuard? Guard { get; init; }
@@ -90,6 +91,22 @@ internal sealed class CallerRequest(HttpContext context, Upstream upstream, stri
     /// <param name="status">Status of the answer.</param>
     /// <param name="isUnavailable">Whether it says in gRPC's way that the instance cannot serve.</param>
     public bool TryGoOn(int status, bool isUnavailable) => TryTake(RetryRule.AfterHead(status, isUnavailable, Attempted(), Settings));
+
+    /// <summary>After an instance failed and all others are full: waits for a slot, where the service lets requests wait.</summary>
+    public async ValueTask<bool> TryWaitAsync()
+    {
+        if (_why is not { } why || !_allFull || upstream.Live.Waiters is not WaitingLine { Capacity: > 0 } line)
+            return false;
+        var limit = Settings.Get(SettingKeys.QueueTimeout);
+        var (result, admitted) = await line.WaitAsync(context, _tried, TimeLeft() is { } left && left < limit ? left : limit);
+        if (result != AdmissionResult.Admitted)
+            return false;
+        if (!context.RequestAborted.IsCancellationRequested)
+            return TryPay(why, admitted);
+        admitted.Release();
+        _why = null;
+        return false;
+    }
 
     /// <summary>After an instance failed and no other could be had: how long to wait until the same may be asked again; null when it may not.</summary>
     public TimeSpan? BackOff(Random random)
@@ -181,19 +198,26 @@ internal sealed class CallerRequest(HttpContext context, Upstream upstream, stri
 
     private bool TryTakeSlot(NextTry why)
     {
-        if (InstanceAdmission.TryAdmit(upstream, context, _tried, out var state, out var member, out var permit) != AdmissionResult.Admitted)
+        // Who waits has waited longer.
+        _allFull = upstream.Live.Waiters is { Depth: > 0 };
+        if (_allFull)
             return false;
-        _next = new Admitted(state, member, permit);
-        if (!why.IsCharged)
-            return true;
-        if (!upstream.Live.RetryBudget.TryTake(upstream.Live.TotalRequests, Settings.Get(SettingKeys.RetryBudgetPercent), Settings.Get(SettingKeys.RetryReserve)))
+        var result = InstanceAdmission.TryAdmit(upstream, context, _tried, out var state, out var member, out var permit);
+        _allFull = result == AdmissionResult.AllFull;
+        return result == AdmissionResult.Admitted && TryPay(why, new Admitted(state, member, permit));
+    }
+
+    private bool TryPay(NextTry why, in Admitted next)
+    {
+        if (why.IsCharged && !upstream.Live.RetryBudget.TryTake(upstream.Live.TotalRequests, Settings.Get(SettingKeys.RetryBudgetPercent), Settings.Get(SettingKeys.RetryReserve)))
         {
-            _next.Release();
-            (_next, _why) = (default, null);
+            next.Release();
+            _why = null;
             return false;
         }
 
-        _charged++;
+        _next = next;
+        _charged += why.IsCharged ? 1 : 0;
         return true;
     }
 

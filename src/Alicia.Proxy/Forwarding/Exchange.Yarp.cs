@@ -45,6 +45,8 @@ internal sealed partial class Exchange
         var fields = proxyResponse.Headers.NonValidated;
         if (!HeadCame((int)proxyResponse.StatusCode, fields.TryGetValues("grpc-status", out var grpc) ? grpc.ToString() : null, switched))
             return ValueTask.FromResult(false);
+        if (_deadline is not null && proxyResponse.Content.Headers.NonValidated.TryGetValues("Content-Type", out var type) && IsEventStream(type.ToString()))
+            _deadline.StreamsEvents();
 
         var source = new MessageSource(proxyResponse);
         CopyResponseFields(httpContext, ref source, (int)proxyResponse.StatusCode,
@@ -88,6 +90,12 @@ internal sealed partial class Exchange
         (int)response.StatusCode >= 100
         && (response.StatusCode != HttpStatusCode.ResetContent || response.Content.Headers.ContentLength is null or 0)
         && (!response.Headers.NonValidated.TryGetValues("Transfer-Encoding", out var codings) || HopByHop.IsChunkedAlone(ToValues(codings)));
+
+    private static bool IsEventStream(string type)
+    {
+        const string EventStream = "text/event-stream";
+        return type.StartsWith(EventStream, StringComparison.OrdinalIgnoreCase) && (type.Length == EventStream.Length || type[EventStream.Length] is ';' or ' ');
+    }
 
     /// <summary>The values of a field as the server takes them, in their order.</summary>
     private static StringValues ToValues(in HeaderStringValues values)

@@ -1,3 +1,4 @@
+using Alicia.Proxy.Balancing;
 using Alicia.Proxy.Registry.Settings;
 
 namespace Alicia.Proxy.Forwarding;
@@ -11,7 +12,8 @@ internal sealed class ExchangeDeadline : IDisposable
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _source;
     private readonly TimeSpan _response;
-    private readonly TimeSpan _idle;
+    private readonly TimeSpan _eventStreamIdle;
+    private TimeSpan _idle;
     private readonly TimeSpan? _overall;
     private readonly TimeSpan? _perTry;
     private readonly long _requestAt;
@@ -24,6 +26,7 @@ internal sealed class ExchangeDeadline : IDisposable
         _response = settings.Get(SettingKeys.ResponseTimeout);
         _idle = settings.Get(SettingKeys.IdleTimeout);
         _overall = settings.Get(SettingKeys.OverallTimeout);
+        _eventStreamIdle = settings.Get(SettingKeys.EventStreamIdle);
         _perTry = settings.Get(SettingKeys.RetryPerTry);
         _requestAt = requestAt;
         _startedAt = time.GetTimestamp();
@@ -39,8 +42,9 @@ internal sealed class ExchangeDeadline : IDisposable
     /// <param name="settings">Of the service.</param>
     /// <param name="time">The clock.</param>
     /// <param name="requestAt">When the request came, as a timestamp.</param>
-    public static ExchangeDeadline? For(ServiceSettings settings, TimeProvider time, long requestAt) =>
-        settings.Get(SettingKeys.OverallTimeout) is null && settings.Get(SettingKeys.RetryPerTry) is null && settings.Get(SettingKeys.ResponseTimeout) == settings.Get(SettingKeys.IdleTimeout)
+    /// <param name="silence">What silences it may have: YARP has one timeout for all phases of a request, and for some requests only a late phase may be silent for long.</param>
+    public static ExchangeDeadline? For(ServiceSettings settings, TimeProvider time, long requestAt, Silence silence) =>
+        silence == Silence.Ordinary && settings.Get(SettingKeys.OverallTimeout) is null && settings.Get(SettingKeys.RetryPerTry) is null && settings.Get(SettingKeys.ResponseTimeout) == settings.Get(SettingKeys.IdleTimeout)
             ? null
             : new ExchangeDeadline(settings, time, requestAt);
 
@@ -54,6 +58,13 @@ internal sealed class ExchangeDeadline : IDisposable
     public void Answered()
     {
         _answered = true;
+        Rearm(_idle);
+    }
+
+    /// <summary>The answer is a stream of events: silences in it are long.</summary>
+    public void StreamsEvents()
+    {
+        _idle = _eventStreamIdle;
         Rearm(_idle);
     }
 

@@ -40,6 +40,10 @@ internal sealed class ForwarderUpgrade : IHttpExtendedConnectFeature, IHttpUpgra
 
     public bool IsUpgradableRequest => _upgrade?.IsUpgradableRequest == true;
 
+    /// <summary>True when the request asks for another protocol.</summary>
+    public static bool Wants(HttpContext context) =>
+        (HttpMethods.IsConnect(context.Request.Method) && context.Features.Get<IHttpExtendedConnectFeature>() is { IsExtendedConnect: true }) || UpgradeForwarder.Wants(context);
+
     /// <summary>Puts itself in place of the features if the request asks for an upgrade.</summary>
     /// <returns>Null for every other request.</returns>
     public static ForwarderUpgrade? For(HttpContext context, InstanceLive instance, OpenTunnels tunnels, CancellationToken cancellation)

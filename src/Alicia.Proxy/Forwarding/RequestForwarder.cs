@@ -1,6 +1,7 @@
 using Alicia.Proxy.Admission;
 using Alicia.Proxy.Balancing;
 using Alicia.Proxy.Live;
+using Alicia.Proxy.Registry.Settings;
 using Microsoft.AspNetCore.Http.Features;
 using Yarp.ReverseProxy.Forwarder;
 
@@ -30,19 +31,32 @@ internal sealed class RequestForwarder(AttemptForwarder attempts, ForwardingOpti
             return;
         }
 
-        var admission = InstanceAdmission.TryAdmit(upstream, context, null, out var state, out var member, out var permit);
+        var startedAt = time.GetTimestamp();
+        var (admission, admitted) = upstream.Live.Waiters is { Depth: > 0 } ? (AdmissionResult.AllFull, default) : Admit(upstream, context);
+        if (admission == AdmissionResult.AllFull && upstream.Live.Waiters is WaitingLine { Capacity: > 0 } line)
+        {
+            (admission, admitted) = await line.WaitAsync(context, null, WaitLimit(upstream.State.Settings));
+            if (context.RequestAborted.IsCancellationRequested)
+            {
+                admitted.Release();
+                upstream.Live.CountAbort();
+                record?.CameTo(RequestOutcome.Aborted);
+                return;
+            }
+        }
+
         if (admission != AdmissionResult.Admitted)
         {
             upstream.Live.CountRejection(admission == AdmissionResult.NoInstance ? RejectReason.NoInstance : RejectReason.AllFull, StatusCodes.Status503ServiceUnavailable);
             await (admission == AdmissionResult.NoInstance
-                ? ProxyAnswer.WriteAsync(context, ProxyError.NoInstance with { RetryAfterSeconds = state.RetryAfterSeconds() }, $"Service '{upstream.Name}' has no instance that takes requests.")
+                ? ProxyAnswer.WriteAsync(context, ProxyError.NoInstance with { RetryAfterSeconds = upstream.State.RetryAfterSeconds() }, $"Service '{upstream.Name}' has no instance that takes requests.")
                 : ProxyAnswer.WriteAsync(context, ProxyError.AllFull, $"Every instance of service '{upstream.Name}' is at its connection limit."));
             return;
         }
 
         // The slot is ours from here on, and the attempt's from the call on; nothing in between may throw.
-        var request = new CallerRequest(context, upstream, target, strippedPrefix, time) { Guard = guard, Record = record };
-        request.Enter(new Admitted(state, member, permit));
+        var request = new CallerRequest(context, upstream, target, strippedPrefix, time) { Guard = guard, Record = record, StartedAt = startedAt };
+        request.Enter(admitted);
         try
         {
             while (true)
@@ -56,7 +70,7 @@ internal sealed class RequestForwarder(AttemptForwarder attempts, ForwardingOpti
                         return;
                     }
 
-                    if (!MayGoOn(request, result, trouble) || (!request.TryGoOn(result) && !await BackOffAsync(request)))
+                    if (!MayGoOn(request, result, trouble) || (!request.TryGoOn(result) && !await request.TryWaitAsync() && !await BackOffAsync(request)))
                     {
                         await TellAsync(request, trouble);
                         return;
@@ -71,6 +85,18 @@ internal sealed class RequestForwarder(AttemptForwarder attempts, ForwardingOpti
         {
             request.Leave();
         }
+    }
+
+    private static (AdmissionResult Result, Admitted Admitted) Admit(Upstream upstream, HttpContext context)
+    {
+        var result = InstanceAdmission.TryAdmit(upstream, context, null, out var state, out var member, out var permit);
+        return (result, result == AdmissionResult.Admitted ? new Admitted(state, member, permit) : default);
+    }
+
+    private static TimeSpan WaitLimit(ServiceSettings settings)
+    {
+        var limit = settings.Get(SettingKeys.QueueTimeout);
+        return settings.Get(SettingKeys.OverallTimeout) is { } overall && overall < limit ? overall : limit;
     }
 
     private static bool MayGoOn(CallerRequest request, AttemptResult result, Outcome trouble) =>

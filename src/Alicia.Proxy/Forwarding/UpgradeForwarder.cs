@@ -103,7 +103,7 @@ internal sealed class UpgradeForwarder(UpstreamConnector connector, OpenTunnels 
 
         // Not tied to RequestAborted: it fires when the caller's last bytes have arrived, and those are still to be passed on.
         using var ending = new CancellationTokenSource();
-        using var silence = new SilenceWatch(settings.Get(SettingKeys.IdleTimeout), caller.TimeLeft(), time, ending.Token);
+        using var silence = new SilenceWatch(settings.Get(SettingKeys.WebSocketIdle), caller.TimeLeft(), time, ending.Token);
         var up = DuplexCopy.RunAsync(near, instance, silence, bytes => exchange.Tunnelled(bytes, fromCaller: true));
         var down = DuplexCopy.RunAsync(instance, near, silence, bytes => exchange.Tunnelled(bytes, fromCaller: false));
         var first = await Task.WhenAny(up, down, tunnel.Cut);

@@ -19,6 +19,7 @@ internal sealed partial class InstanceLive(long epoch)
     private long _leaseRenewedTimestamp;
     private Action<InstanceLive>? _onIdle;
     private volatile bool _isOverdue;
+    private SlotWaiters? _waiters;
 
     /// <summary>Identity for the life of the process and beyond: an instance that comes back or moves gets another.</summary>
     public long Epoch { get; } = epoch;
@@ -44,6 +45,13 @@ internal sealed partial class InstanceLive(long epoch)
                 ApplyLimits_NeedsLock();
             }
         }
+    }
+
+    /// <summary>Requests of the service that wait for a slot, to be told of one; null while there are never any.</summary>
+    public SlotWaiters? Waiters
+    {
+        get => Volatile.Read(ref _waiters);
+        set => Volatile.Write(ref _waiters, value);
     }
 
     /// <summary>Recent response times as <c>peak_ewma</c> has them; null while no service uses them here.</summary>
@@ -166,7 +174,7 @@ internal sealed partial class InstanceLive(long epoch)
             if (seen == word)
             {
                 releases = 0;
-                return CountOf(word) < Volatile.Read(ref _hot.Slots) || GiveBack();
+                return CountOf(word) < Volatile.Read(ref _hot.Slots) || TakeBack();
             }
 
             word = seen;
@@ -176,7 +184,7 @@ internal sealed partial class InstanceLive(long epoch)
         return false;
 
         // The limits fell between the look and the taking. Who closed the instance may have found it idle already, and has promised that nothing comes.
-        bool GiveBack()
+        bool TakeBack()
         {
             Release();
             return false;
@@ -195,7 +203,8 @@ internal sealed partial class InstanceLive(long epoch)
                 if (MaxConnections > 0)
                     return true;
                 // As in TryReserve: the instance left between the look and the taking.
-                Release();
+                GiveBack();
+                Waiters?.SlotFreedUnderLock();
                 return false;
             }
 
@@ -207,6 +216,12 @@ internal sealed partial class InstanceLive(long epoch)
 
     /// <summary>Gives the slot back; the last one to leave a departing instance says so.</summary>
     public void Release()
+    {
+        GiveBack();
+        Waiters?.SlotFreed();
+    }
+
+    private void GiveBack()
     {
         // One less in flight, one more release. The addition is a full fence, and so is the exchange in WhenIdle: of a release and a departure that race, one sees the other.
         if (CountOf(Interlocked.Add(ref _hot.Word, OneRelease - 1)) == 0 && Volatile.Read(ref _hot.Leaving) != 0)
@@ -223,7 +238,11 @@ internal sealed partial class InstanceLive(long epoch)
     }
 
     /// <summary>A full fence, like the taking of a slot: of a request and a closing that race, one sees the other.</summary>
-    private void ApplyLimits_NeedsLock() => Interlocked.Exchange(ref _hot.Slots, _shut ? 0 : WarmCap_NeedsLock());
+    private void ApplyLimits_NeedsLock()
+    {
+        Interlocked.Exchange(ref _hot.Slots, _shut ? 0 : WarmCap_NeedsLock());
+        Waiters?.SlotFreedUnderLock();
+    }
 
     public void CountRequest() => Interlocked.Increment(ref _hot.TotalRequests);
 

@@ -18,6 +18,7 @@ internal sealed class ServiceLive(string name, Histogram<double>? durations = nu
     private long _received;
     private long _sent;
     private long _responseMicros;
+    private SlotWaiters? _waiters;
 
     public string Name { get; } = name;
 
@@ -56,6 +57,13 @@ internal sealed class ServiceLive(string name, Histogram<double>? durations = nu
 
     /// <summary>Counts and response times of the last minute.</summary>
     public RecentWindow Recent { get; } = new();
+
+    /// <summary>Requests that wait for a slot; null while the service has never let any wait.</summary>
+    public SlotWaiters? Waiters
+    {
+        get => Volatile.Read(ref _waiters);
+        set => Volatile.Write(ref _waiters, value);
+    }
 
     /// <summary>Attempts after the first, by what made them necessary.</summary>
     public long Retried(RetryReason reason) => Volatile.Read(ref _retries[(int)reason]);

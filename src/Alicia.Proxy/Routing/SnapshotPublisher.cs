@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Threading.Channels;
+using Alicia.Proxy.Admission;
 using Alicia.Proxy.Balancing;
 using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Connections;
@@ -259,6 +260,7 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
                 members.Add(new PoolMember(live, endpoint, destination, gate) { Priority = instance.Priority });
         }
 
+        Line(upstream, service);
         upstream.Gates.Use([.. members.Select(m => m.Gate)], service.Settings.Get(SettingKeys.MaxEjectionPercent));
         Arrange(upstream, [.. members], _policies[service.Settings.Get(SettingKeys.Algorithm)], service.Settings);
 
@@ -288,6 +290,24 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
         }
 
         upstream.State = new UpstreamState([.. tiers], rotation, policy, settings) { Affinity = Affinity.Of(upstream.Name, rotation, settings, _affinityKey) };
+        // As in SlotWaiters: the state is there before anybody looks who waits.
+        Interlocked.MemoryBarrier();
+        upstream.Live.Waiters?.SlotFreed();
+    }
+
+    /// <summary>Lets requests of the service wait for slots, or no more of them.</summary>
+    private void Line(Upstream upstream, Service service)
+    {
+        var capacity = service.Settings.Get(SettingKeys.QueueLength);
+        var line = upstream.Live.Waiters;
+        if (line is null && capacity == 0)
+            return;
+        line ??= new WaitingLine(upstream, _time);
+        line.Capacity = capacity;
+        // The instances first: once a request can wait, each of them tells of its slots.
+        foreach (var instance in service.Instances)
+            _lives.GetOrAdd(instance.Epoch).Waiters = line;
+        upstream.Live.Waiters = line;
     }
 
     private void NotifyDepartures(RegistrySnapshot snapshot)

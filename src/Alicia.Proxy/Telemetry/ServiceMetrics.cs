@@ -28,6 +28,9 @@ internal sealed class ServiceMetrics
             "From the choice of an instance to the end of its answer; of an upgraded connection, to the switch of protocols. Requests that were refused are not among them.");
         meter.Counter("alicia_rejected", null, SeriesPer.ServiceAndState, "Requests that the proxy refused itself. Unknown services share the label value 'unknown'.", Rejected);
         meter.Counter("alicia_retries", null, SeriesPer.ServiceAndState, "Attempts after the first, by what made them necessary.", Retries);
+        meter.Gauge("alicia_queue_depth", null, SeriesPer.Service, "Requests that wait for a slot.", () => Each(s => s.Waiters?.Depth ?? 0));
+        meter.Counter("alicia_queue_waits", null, SeriesPer.Service, "Requests that have waited for a slot, whatever came of it.", () => Each(s => s.Waiters?.Waits ?? 0));
+        meter.Counter("alicia_queue_wait_seconds", null, SeriesPer.Service, "Their waits, summed.", WaitSeconds);
         meter.Counter("alicia_request_body", "By", SeriesPer.Service, "Bytes of request bodies, and of callers on upgraded connections.", () => Each(s => s.BytesReceived));
         meter.Counter("alicia_response_body", "By", SeriesPer.Service, "Bytes of response bodies, and of instances on upgraded connections.", () => Each(s => s.BytesSent));
         meter.Gauge("alicia_registry_instances", null, SeriesPer.ServiceAndState, "Registered instances by state.", Instances);
@@ -68,6 +71,12 @@ internal sealed class ServiceMetrics
             if (IsBeforeService(reason))
                 yield return new(unknown.Rejected(reason), [new("reason", name), new("service", unknown.Name)]);
         }
+    }
+
+    private IEnumerable<Measurement<double>> WaitSeconds()
+    {
+        foreach (var row in _census.Current.Services)
+            yield return new(row.Live.Waiters?.WaitSeconds ?? 0, [new("service", row.Service.Name)]);
     }
 
     private IEnumerable<Measurement<long>> Retries()

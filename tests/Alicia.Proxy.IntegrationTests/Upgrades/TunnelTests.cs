@@ -160,7 +160,7 @@ public sealed class TunnelTests : IAsyncLifetime
     [Fact]
     public async Task A_silent_tunnel_ends_with_the_service_s_idle_timeout_and_a_busy_one_does_not()
     {
-        using var patched = await _proxy.Registry.PatchServiceAsync("t", new { timeouts = new { idle = 3 } });
+        using var patched = await _proxy.Registry.PatchServiceAsync("t", new { timeouts = new { idle = 0.5, web_socket_idle = 3 } });
         patched.IsSuccessStatusCode.Should().BeTrue(await patched.Content.ReadAsStringAsync());
         using var silent = await OpenAsync();
         using var busy = await OpenAsync();

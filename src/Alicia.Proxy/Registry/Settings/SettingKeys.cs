@@ -132,10 +132,16 @@ internal static partial class SettingKeys
         "How long an instance may take from the last request byte to its response head.");
 
     public static readonly SettingKey<TimeSpan> IdleTimeout = Add("Timeouts:Idle", 100 * Second, new DurationCodec(Tick, Day),
-        "How long a body or an upgraded connection may be silent.");
+        "How long a body may be silent.");
+
+    public static readonly SettingKey<TimeSpan> WebSocketIdle = Add("Timeouts:WebSocketIdle", Hour, new DurationCodec(Tick, Day),
+        "How long an upgraded connection, such as a WebSocket, may be silent in both directions.");
+
+    public static readonly SettingKey<TimeSpan> EventStreamIdle = Add("Timeouts:EventStreamIdle", Hour, new DurationCodec(Tick, Day),
+        "How long an answer of server-sent events may be silent, where the request asked for such with Accept.");
 
     public static readonly SettingKey<TimeSpan?> OverallTimeout = Add("Timeouts:Overall", (TimeSpan?)null, new OptionalDurationCodec(Tick, Day),
-        "How long an exchange may take in all. None: no limit.");
+        "How long a request may take in all, with its waiting and all its tries. None: no limit.");
 
     public static readonly SettingKey<int> QueueLength = Add("Queue:Length", 0, new IntegerCodec(0, 100000),
         "Requests that may wait while every instance is at its cap; 0 is off.");
