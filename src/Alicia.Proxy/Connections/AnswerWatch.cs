@@ -10,8 +10,11 @@ internal sealed class ConnectionGoneException() : UnsentException("The instance 
 /// sends a request without a body up to three times more, to the same instance and past every count and limit. Here the second is a failure, which goes to whoever decides about retries; and the
 /// first, when it is seen in time, proves that nothing of the next request was sent.
 /// </summary>
-internal sealed class AnswerWatch(Stream inner) : Stream
+/// <param name="inner">The connection.</param>
+/// <param name="untilAnswer">True for a connection that takes one request and may then be something else: only the beginning of the answer is watched for.</param>
+internal sealed class AnswerWatch(Stream inner, bool untilAnswer = false) : Stream
 {
+    private bool _isOver;
     private bool _answerOwed;
     private bool _ended;
 
@@ -43,7 +46,7 @@ internal sealed class AnswerWatch(Stream inner) : Stream
 
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        if (!Volatile.Read(ref _answerOwed))
+        if (!Volatile.Read(ref _answerOwed) && !Volatile.Read(ref _isOver))
         {
             if (Volatile.Read(ref _ended))
                 return ValueTask.FromException(new ConnectionGoneException());
@@ -84,6 +87,7 @@ internal sealed class AnswerWatch(Stream inner) : Stream
     {
         if (read > 0)
         {
+            Volatile.Write(ref _isOver, untilAnswer);
             Volatile.Write(ref _answerOwed, false);
             return read;
         }

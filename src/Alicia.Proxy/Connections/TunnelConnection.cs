@@ -12,7 +12,7 @@ internal sealed class TunnelConnection : IDisposable
     private Stream? _transport;
 
     public TunnelConnection(UpstreamConnector connector) => Invoker = new HttpMessageInvoker(UpstreamClient.Handler(
-        async (context, cancellation) => _transport = await connector.ConnectAsync(context, cancellation)));
+        async (context, cancellation) => new AnswerWatch(_transport = await connector.ConnectAsync(context, cancellation), untilAnswer: true)));
 
     /// <summary>For one request.</summary>
     public HttpMessageInvoker Invoker { get; }

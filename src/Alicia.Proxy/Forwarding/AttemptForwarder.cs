@@ -136,7 +136,10 @@ internal sealed partial class AttemptForwarder(
                 exchange.Abandoned();
                 break;
             case FaultSide.Instance:
-                exchange.Failed(outcome.Error);
+                if (outcome.Error == ProxyError.ResponseTimeout && request.RanOutElsewhere)
+                    exchange.RanOut();
+                else
+                    exchange.Failed(outcome.Error);
                 LogFailed(logger, request.Upstream.Name, member.Endpoint.InstanceId, outcome.Error?.Type ?? "cut", request.Context.TraceIdentifier, Outcome.ConnectFailureOf(exception));
                 break;
             case FaultSide.Proxy:

@@ -12,6 +12,11 @@ namespace Alicia.Proxy.Forwarding;
 /// <param name="mostKept">Bytes that may be kept; 0 keeps nothing.</param>
 internal sealed class CallerBody(HttpRequest request, ServiceLive live, int mostKept) : Stream
 {
+    // Of _state: nobody reads the caller's bytes; somebody does, or has failed in it; nobody may.
+    private const int Resting = 0;
+    private const int Reading = 1;
+    private const int Held = 2;
+
     private readonly Stream _inner = request.Body;
 
     // In HTTP/2 a caller may rightly leave its side open and wait for the answer, as two-way streams do; unless it said how much it would send.
@@ -19,7 +24,7 @@ internal sealed class CallerBody(HttpRequest request, ServiceLive live, int most
     private ExchangeDeadline? _deadline;
     private Stream? _outgoing;
     private bool _isReading;
-    private bool _isResting;
+    private int _state;
     private byte[] _kept = [];
     private int _keptLength;
     private int _resent;
@@ -29,12 +34,33 @@ internal sealed class CallerBody(HttpRequest request, ServiceLive live, int most
     /// <summary>True while, or when the exchange ended while, the next bytes were the caller's to send.</summary>
     public bool WasOwed => _isOwed && Volatile.Read(ref _isReading);
 
-    /// <summary>True when another instance can have the body from its first byte on: none has been read, or all that has is kept.</summary>
-    public bool CanBeginAgain => _isWhole && (!Volatile.Read(ref _isReading) || Volatile.Read(ref _isResting));
+    /// <summary>True when another instance could have the body from its first byte on: none has been read, or all that has is kept.</summary>
+    public bool CanBeginAgain => Volatile.Read(ref _isWhole) && Volatile.Read(ref _state) != Reading;
+
+    /// <summary>
+    /// Keeps the attempt that still copies the body from reading on: bytes that it took now would be missing in the next one. Ended by <see cref="LetGo"/>, or by <see cref="Begin"/>.
+    /// </summary>
+    /// <returns>False when it reads at this moment, or when the body cannot begin again.</returns>
+    public bool TryHold()
+    {
+        if (Interlocked.CompareExchange(ref _state, Held, Resting) != Resting)
+            return false;
+        if (Volatile.Read(ref _isWhole))
+            return true;
+        LetGo();
+        return false;
+    }
+
+    /// <summary>The attempt may read on.</summary>
+    public void LetGo() => Volatile.Write(ref _state, Resting);
 
     /// <summary>The body goes to an instance, from its beginning.</summary>
     /// <param name="deadline">The clock of the exchange; null when it has none.</param>
-    public void Begin(ExchangeDeadline? deadline) => (_deadline, _outgoing, _resent, _isReading, _isResting) = (deadline, null, 0, false, false);
+    public void Begin(ExchangeDeadline? deadline)
+    {
+        (_deadline, _outgoing, _resent, _isReading) = (deadline, null, 0, false);
+        LetGo();
+    }
 
     public override bool CanRead => true;
 
@@ -58,6 +84,8 @@ internal sealed class CallerBody(HttpRequest request, ServiceLive live, int most
 
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
+        if (Volatile.Read(ref _state) == Held)
+            return ValueTask.FromException<int>(new OperationCanceledException("Another instance gets the body."));
         if (_resent < _keptLength)
             return new ValueTask<int>(Resend(buffer));
         return _ended ? new ValueTask<int>(0) : ReadOnAsync(buffer, cancellationToken);
@@ -78,12 +106,14 @@ internal sealed class CallerBody(HttpRequest request, ServiceLive live, int most
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<int> ReadOnAsync(Memory<byte> buffer, CancellationToken cancellationToken)
     {
+        if (Interlocked.CompareExchange(ref _state, Reading, Resting) != Resting)
+            throw new OperationCanceledException("Another instance gets the body.");
         _deadline?.Progress();
         var reading = _inner.ReadAsync(buffer, cancellationToken);
         if (!reading.IsCompleted && _outgoing is not null)
             await FlushOutgoingAsync(_outgoing, cancellationToken);
-        Volatile.Write(ref _isReading, true);
         // Stays set when the reading fails: that is what WasOwed is asked for.
+        Volatile.Write(ref _isReading, true);
         int read;
         try
         {
@@ -92,13 +122,14 @@ internal sealed class CallerBody(HttpRequest request, ServiceLive live, int most
         catch (OperationCanceledException)
         {
             // Nothing has been taken out: who reads next gets what this read would have.
-            Volatile.Write(ref _isResting, true);
+            LetGo();
             throw;
         }
 
         Volatile.Write(ref _isReading, false);
         if (read > 0)
             Keep(buffer.Span[..read]);
+        LetGo();
         live.CountReceived(read);
         Record?.CountIn(read);
         if (read == 0 && buffer.Length > 0)

@@ -48,6 +48,12 @@ internal sealed class CallerRequest(HttpContext context, Upstream upstream, stri
     /// <summary>The instance whose slot it holds, or held last.</summary>
     public Admitted Admitted { get; private set; }
 
+    /// <summary>True when it has waited for a slot.</summary>
+    public bool HasWaited { get; set; }
+
+    /// <summary>True when its time is up and the instance that had it last has not had all of that time: it is not to blame.</summary>
+    public bool RanOutElsewhere => (HasWaited || Attempts > 1) && TimeLeft() == TimeSpan.Zero;
+
     /// <summary>Attempts that have begun, the one that runs now included.</summary>
     public int Attempts { get; private set; }
 
@@ -90,18 +96,26 @@ internal sealed class CallerRequest(HttpContext context, Upstream upstream, stri
     /// <summary>At a head that the caller has not seen: the same. When it says yes, the answer is to be dropped, and the request holds its next slot already.</summary>
     /// <param name="status">Status of the answer.</param>
     /// <param name="isUnavailable">Whether it says in gRPC's way that the instance cannot serve.</param>
-    public bool TryGoOn(int status, bool isUnavailable) => TryTake(RetryRule.AfterHead(status, isUnavailable, Attempted(), Settings));
+    public bool TryGoOn(int status, bool isUnavailable)
+    {
+        if (TryTake(RetryRule.AfterHead(status, isUnavailable, Attempted(), Settings)))
+            return true;
+        // The answer is the caller's, and the rest of its body still the instance's.
+        _body?.LetGo();
+        return false;
+    }
 
     /// <summary>After an instance failed and all others are full: waits for a slot, where the service lets requests wait.</summary>
     public async ValueTask<bool> TryWaitAsync()
     {
         if (_why is not { } why || !_allFull || upstream.Live.Waiters is not WaitingLine { Capacity: > 0 } line)
             return false;
+        HasWaited = true;
         var limit = Settings.Get(SettingKeys.QueueTimeout);
         var (result, admitted) = await line.WaitAsync(context, _tried, TimeLeft() is { } left && left < limit ? left : limit);
         if (result != AdmissionResult.Admitted)
             return false;
-        if (!context.RequestAborted.IsCancellationRequested)
+        if (!context.RequestAborted.IsCancellationRequested && TimeLeft() != TimeSpan.Zero)
             return TryPay(why, admitted);
         admitted.Release();
         _why = null;
@@ -187,6 +201,12 @@ internal sealed class CallerRequest(HttpContext context, Upstream upstream, stri
     {
         _why = next;
         if (next is not { } why || (why.IsCharged && !MayCharge()) || context.RequestAborted.IsCancellationRequested || TimeLeft() == TimeSpan.Zero)
+        {
+            _why = null;
+            return false;
+        }
+
+        if (_body?.TryHold() == false)
         {
             _why = null;
             return false;

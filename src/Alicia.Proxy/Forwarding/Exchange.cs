@@ -87,6 +87,13 @@ internal sealed partial class Exchange : HttpTransformer
             _member.Gate.Failed(AttemptFailure.Status, status, Permit);
         else
             _member.Gate.Failed(AttemptFailure.Grpc, 0, Permit);
+        if (Permit != 0)
+        {
+            // The head has judged the trial; what comes after it, such as a stream that lasts for hours, must not keep the next one waiting.
+            _member.Gate.EndTrial(Permit);
+            _member.Live.Waiters?.SlotFreed();
+        }
+
         // Asked after the gate has heard of it: whoever is picked next is picked with that knowledge.
         IsDropped = (failed || _settings.RetryStatus(status)) && _request.TryGoOn(status, isUnavailable);
         _passedOn = !IsDropped;
@@ -160,6 +167,9 @@ internal sealed partial class Exchange : HttpTransformer
         else
             _member.Gate.Failed(Outcome.FailureOf(error), 0, Permit);
     }
+
+    /// <summary>The caller's time was up before the instance had had its own. That fails the exchange and says nothing of the instance.</summary>
+    public void RanOut() => Fail();
 
     /// <summary>Counts the exchange as failed, once.</summary>
     private void Fail()

@@ -69,7 +69,11 @@ internal sealed class ExchangeDeadline : IDisposable
     }
 
     /// <summary>The connection was upgraded; who copies its bytes watches for silence.</summary>
-    public void Upgraded() => Rearm(Timeout.InfiniteTimeSpan);
+    public void Upgraded()
+    {
+        _answered = true;
+        Rearm(Timeout.InfiniteTimeSpan);
+    }
 
     public void Dispose() => _source.Dispose();
 

@@ -32,9 +32,11 @@ internal sealed class RequestForwarder(AttemptForwarder attempts, ForwardingOpti
         }
 
         var startedAt = time.GetTimestamp();
+        var waited = false;
         var (admission, admitted) = upstream.Live.Waiters is { Depth: > 0 } ? (AdmissionResult.AllFull, default) : Admit(upstream, context);
         if (admission == AdmissionResult.AllFull && upstream.Live.Waiters is WaitingLine { Capacity: > 0 } line)
         {
+            waited = true;
             (admission, admitted) = await line.WaitAsync(context, null, WaitLimit(upstream.State.Settings));
             if (context.RequestAborted.IsCancellationRequested)
             {
@@ -42,6 +44,13 @@ internal sealed class RequestForwarder(AttemptForwarder attempts, ForwardingOpti
                 upstream.Live.CountAbort();
                 record?.CameTo(RequestOutcome.Aborted);
                 return;
+            }
+
+            // Served in the very last moment: there is no time left for an instance.
+            if (admission == AdmissionResult.Admitted && upstream.State.Settings.Get(SettingKeys.OverallTimeout) <= time.GetElapsedTime(startedAt))
+            {
+                admitted.Release();
+                admission = AdmissionResult.AllFull;
             }
         }
 
@@ -55,7 +64,7 @@ internal sealed class RequestForwarder(AttemptForwarder attempts, ForwardingOpti
         }
 
         // The slot is ours from here on, and the attempt's from the call on; nothing in between may throw.
-        var request = new CallerRequest(context, upstream, target, strippedPrefix, time) { Guard = guard, Record = record, StartedAt = startedAt };
+        var request = new CallerRequest(context, upstream, target, strippedPrefix, time) { Guard = guard, Record = record, StartedAt = startedAt, HasWaited = waited };
         request.Enter(admitted);
         try
         {
