@@ -49,7 +49,7 @@ internal sealed class DirectForwarder(IHttpForwarder yarp, ConnectionPools pools
         {
             using var request = new OutgoingRequest(context, exchange);
             ending = await TryAsync(context, exchange, request, silence, cancellation);
-            if (ending.Error == ForwarderError.None && !request.IsSent)
+            if (ending.Error == ForwarderError.None && !ending.IsDropped && !request.IsSent)
             {
                 exchange.Finish();
                 await request.DiscardAsync(time);
@@ -67,7 +67,7 @@ internal sealed class DirectForwarder(IHttpForwarder yarp, ConnectionPools pools
         return ending.Error;
     }
 
-    /// <summary>Has the conversation, on another connection where the first can be proved to have carried nothing, or where twice is as good as once.</summary>
+    /// <summary>Has the conversation, on another connection where the first can be proved to have carried nothing. Whether a request may be sent twice is for others to say.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<Ending> TryAsync(HttpContext context, IDirectExchange exchange, OutgoingRequest request, TimeSpan silence, CancellationToken cancellation)
     {
@@ -93,11 +93,8 @@ internal sealed class DirectForwarder(IHttpForwarder yarp, ConnectionPools pools
             }
 
             var ending = await ConverseAsync(context, exchange, request, connection, silence, cancellation);
-            if (!isKept || (!ending.NothingSent && !(ending.Unanswered && request.MayRepeat)))
+            if (!isKept || !ending.NothingSent)
                 return ending;
-            // An instance that closed on a request which it may have seen gets it once more, not again and again.
-            if (ending.Unanswered)
-                closed = MaxClosed;
         }
     }
 
@@ -116,7 +113,7 @@ internal sealed class DirectForwarder(IHttpForwarder yarp, ConnectionPools pools
             if (request.Fault is { } early)
                 return early;
             if (first == FirstSend.NothingSent)
-                return Failed(context, request, connection, cancellation, new ClosedBeforeSendingException(connection.Slot), unanswered: false) with { NothingSent = true };
+                return Failed(context, request, connection, cancellation, new ClosedBeforeSendingException(connection.Slot)) with { NothingSent = true };
             if (request.HasBody && !request.AwaitsContinue)
                 request.BeginUpload(connection);
 
@@ -128,7 +125,7 @@ internal sealed class DirectForwarder(IHttpForwarder yarp, ConnectionPools pools
                     reading = await AskedOrLateAsync(reading, request, connection);
                 var head = await reading;
                 if (head == HeadEnd.ConnectionEnded)
-                    return Failed(context, request, connection, cancellation, Ended(), unanswered: interim == 0 && connection.Received.IsEmpty);
+                    return Failed(context, request, connection, cancellation, Ended());
                 if (head == HeadEnd.Malformed)
                     break;
                 if (!connection.Head.IsInterim)
@@ -138,7 +135,13 @@ internal sealed class DirectForwarder(IHttpForwarder yarp, ConnectionPools pools
                     var framing = connection.Head.FramingFor(request.IsHead);
                     // Before the body: trailers take the head's place.
                     isReusable = connection.Head.KeepsConnection && framing != BodyFraming.UntilClose;
-                    exchange.Answer(context, connection.Head);
+                    if (!exchange.Answer(context, connection.Head))
+                    {
+                        // Not worth reading to its end for the sake of the connection.
+                        isReusable = false;
+                        return new Ending(ForwarderError.None, null) { IsDropped = true };
+                    }
+
                     var ending = await new AnswerRelay(context, exchange, connection, cancellation).RunAsync(framing);
                     isReusable &= ending.Error == ForwarderError.None && request.IsSent && connection.Received.IsEmpty;
                     return ending;
@@ -149,7 +152,7 @@ internal sealed class DirectForwarder(IHttpForwarder yarp, ConnectionPools pools
             }
 
             return Failed(context, request, connection, cancellation,
-                new HttpRequestException(HttpRequestError.InvalidResponse, "The instance's answer is malformed."), unanswered: false);
+                new HttpRequestException(HttpRequestError.InvalidResponse, "The instance's answer is malformed."));
         }
         catch (InvalidOperationException e) when (!context.Response.HasStarted)
         {
@@ -209,7 +212,7 @@ internal sealed class DirectForwarder(IHttpForwarder yarp, ConnectionPools pools
 
     /// <summary>Says why there is no answer, from what is known of all who could have ended the exchange.</summary>
     private static Ending Failed(
-        HttpContext context, OutgoingRequest request, UpstreamConnection connection, CancellationToken cancellation, Exception fault, bool unanswered)
+        HttpContext context, OutgoingRequest request, UpstreamConnection connection, CancellationToken cancellation, Exception fault)
     {
         if (context.RequestAborted.IsCancellationRequested)
             return new Ending(ForwarderError.RequestCanceled, new OperationCanceledException("The caller has left.", fault));
@@ -217,7 +220,7 @@ internal sealed class DirectForwarder(IHttpForwarder yarp, ConnectionPools pools
             return new Ending(ForwarderError.RequestTimedOut, new OperationCanceledException("The instance did not answer in time.", fault));
         if (request.Fault is { Error: ForwarderError.RequestBodyClient } caller)
             return caller;
-        return new Ending(ForwarderError.Request, fault) { Unanswered = unanswered };
+        return new Ending(ForwarderError.Request, fault);
     }
 
     private static Ending Unasked(HttpContext context)

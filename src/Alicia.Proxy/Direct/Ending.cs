@@ -10,6 +10,6 @@ internal readonly record struct Ending(ForwarderError Error, Exception? Exceptio
     /// <summary>Not a byte of the request has gone out.</summary>
     public bool NothingSent { get; init; }
 
-    /// <summary>The connection ended without a byte of an answer.</summary>
-    public bool Unanswered { get; init; }
+    /// <summary>The answer was dropped; the body, if there is one, is another instance's.</summary>
+    public bool IsDropped { get; init; }
 }

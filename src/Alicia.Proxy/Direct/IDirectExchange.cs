@@ -26,7 +26,8 @@ internal interface IDirectExchange
     void WriteTrailers(IHeaderDictionary trailers, HeadWriter section);
 
     /// <summary>The head of the answer is here: it is judged, and status and fields become the caller's.</summary>
-    void Answer(HttpContext context, ResponseHead head);
+    /// <returns>False when the answer is to be dropped: the request goes to another instance.</returns>
+    bool Answer(HttpContext context, ResponseHead head);
 
     /// <summary>The trailers of the answer are here. Called for callers that can have trailers.</summary>
     void Trail(IHeaderDictionary trailers, ResponseHead section);

@@ -76,10 +76,6 @@ internal sealed class OutgoingRequest : IDisposable
     /// <summary>True when all of it has gone out.</summary>
     public bool IsSent => _isComplete && _upload is null or { IsCompletedSuccessfully: true };
 
-    /// <summary>True when sending it twice is as good as once, and can be done.</summary>
-    public bool MayRepeat => !HasBody && (HttpMethods.IsGet(_context.Request.Method) || IsHead || HttpMethods.IsPut(_context.Request.Method)
-        || HttpMethods.IsDelete(_context.Request.Method) || HttpMethods.IsOptions(_context.Request.Method) || HttpMethods.IsTrace(_context.Request.Method));
-
     /// <summary>Why the body did not go up; null while nothing is wrong with it.</summary>
     public Ending? Fault { get; private set; }
 

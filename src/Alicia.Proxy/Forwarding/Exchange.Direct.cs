@@ -27,15 +27,19 @@ internal sealed partial class Exchange : IDirectExchange
         }
     }
 
-    void IDirectExchange.Answer(HttpContext context, ResponseHead head)
+    bool IDirectExchange.Answer(HttpContext context, ResponseHead head)
     {
-        HeadCame(head.Status, head.GrpcStatus, switched: false);
+        if (!HeadCame(head.Status, head.GrpcStatus, switched: false))
+            return false;
         context.Response.StatusCode = head.Status;
         if (head.Reason is { } reason)
             context.Features.GetRequiredFeature<IHttpResponseFeature>().ReasonPhrase = reason;
         var source = new HeadSource(head);
         CopyResponseFields(context, ref source, head.Status, head.Connection, head.IsChunked);
+        if (_deadline is not null && IsEventStream(context.Response.ContentType ?? ""))
+            _deadline.StreamsEvents();
         _isGrpc = head.ContentLength < 0 && HttpProtocol.IsHttp2(context.Request.Protocol) && ProxyAnswer.IsGrpc(context.Request);
+        return true;
     }
 
     void IDirectExchange.Trail(IHeaderDictionary trailers, ResponseHead section)
