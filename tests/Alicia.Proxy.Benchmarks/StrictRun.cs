@@ -39,7 +39,8 @@ internal sealed class StrictRun : IAsyncDisposable
     {
         var options = new VerbOptions("strict", args, "inputs", "seed", "without", "rounds", "seconds", "connections", "warm-up", "set");
         var report = new MarkdownReport("Strict HTTP/1.1", options.CommandLine, Machine.Here());
-        var failed = Fuzz(options, report, interrupted);
+        var inputs = options.Number("inputs", 10_000_000, 0, 1_000_000_000);
+        var failed = inputs > 0 && Fuzz(inputs, options, report, interrupted);
         MeasureHead(report);
         if (options.Text("without") is { } program)
         {
@@ -57,9 +58,8 @@ internal sealed class StrictRun : IAsyncDisposable
             await _running[i].DisposeAsync();
     }
 
-    private static bool Fuzz(VerbOptions options, MarkdownReport report, CancellationToken interrupted)
+    private static bool Fuzz(int inputs, VerbOptions options, MarkdownReport report, CancellationToken interrupted)
     {
-        var inputs = options.Number("inputs", 10_000_000, 0, 1_000_000_000);
         var seed = options.Number("seed", 1, 0, int.MaxValue - 100);
         // Each thread its own seed: the same inputs come whatever the number of cores.
         const int parts = 8;

@@ -32,7 +32,7 @@ internal sealed class RequestMutations(int seed)
         var text = new StringBuilder();
         for (var i = _random.Next(1, 4); i > 0; i--)
             Add(text);
-        for (var i = _random.Next(6) switch { 0 => 1, 1 => 2, 2 => 5, _ => 0 }; i > 0; i--)
+        for (var i = _random.Next(8) switch { 0 or 1 => 1, 2 => 2, 3 => 5, _ => 0 }; i > 0; i--)
             Mutate(text);
         return text.ToString();
     }
@@ -109,7 +109,7 @@ internal sealed class RequestMutations(int seed)
         End(text);
     }
 
-    private void End(StringBuilder text) => text.Append(_random.Next(80) switch { 0 => "\n", 1 => "\r", 2 => "\r\r\n", 3 => "\n\r", 4 => " \r\n", 5 => "", _ => "\r\n" });
+    private void End(StringBuilder text) => text.Append(_random.Next(400) switch { 0 => "\n", 1 => "\r", 2 => "\r\r\n", 3 => "\n\r", 4 => " \r\n", 5 => "", _ => "\r\n" });
 
     private void Mutate(StringBuilder text)
     {
@@ -140,8 +140,8 @@ internal sealed class RequestMutations(int seed)
         }
     }
 
-    private bool Rarely() => _random.Next(40) == 0;
+    private bool Rarely() => _random.Next(100) == 0;
 
     /// <summary>One of the first few, which are fine; now and then any.</summary>
-    private string Usually(string[] from, int fine) => from[_random.Next(8) == 0 ? _random.Next(from.Length) : _random.Next(fine)];
+    private string Usually(string[] from, int fine) => from[_random.Next(24) == 0 ? _random.Next(from.Length) : _random.Next(fine)];
 }

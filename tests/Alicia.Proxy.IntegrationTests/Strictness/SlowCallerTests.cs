@@ -93,6 +93,39 @@ public sealed class SlowCallerTests
         (await second).Text.Should().StartWith("HTTP/1.1 200 ").And.Contain("HTTP/1.1 408 ");
     }
 
+    /// <summary>In heads, in bodies, in answers: what a caller leaves behind is gone when it has gone.</summary>
+    [Fact]
+    public async Task Callers_that_break_off_by_the_thousand_leave_nothing_behind()
+    {
+        await using var upstream = new RecordingUpstream();
+        await using var backend = await Backend.StartAsync("served");
+        await using var proxy = await ProxyProcess.StartAsync(new ProxyOptions { Arguments = ["--Registry:Store=memory", "--Defaults:MaxConnections=5000"] });
+        using var registered = await proxy.Registry.RegisterAsync("web", "127.0.0.1", upstream.Port, query: "wait=10");
+        using var second = await proxy.Registry.RegisterAsync("large", backend.Host, backend.Port, query: "wait=10");
+        string[] beginnings =
+        [
+            "POST /web/ HTTP/1.1\r\nHost: x\r\nX: ", "POST /web/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf", "POST /web/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+            "GET /large/bytes?n=50000000 HTTP/1.1\r\nHost: x\r\n\r\n",
+        ];
+        await Parallel.ForAsync(0, 200, async (i, _) => await BreakOffAsync(i));
+        var before = Memory.ResidentMiB(proxy.Process.Id);
+
+        await Parallel.ForAsync(0, 2000, new ParallelOptions { MaxDegreeOfParallelism = 32 }, async (i, _) => await BreakOffAsync(i));
+
+        await Eventually.Until("all connections are closed", async () => (await MetricsPage.ReadAsync(proxy.Api)).Sum("alicia_client_connections"), open => open == 0);
+        await Eventually.Until("nothing is in flight", async () => (await proxy.Registry.GetJsonAsync("/stats")).GetProperty("active_connections").GetInt64(), n => n == 0);
+        (Memory.ResidentMiB(proxy.Process.Id) - before).Should().BeLessThan(150);
+        upstream.Received.SelectMany(ForwardedRequests.Of).Should().BeEmpty("no request was whole");
+
+        async Task BreakOffAsync(int number)
+        {
+            using var connection = await RawConnection.ConnectAsync(proxy.Address);
+            await connection.SendAsync(beginnings[number % beginnings.Length]);
+            if (number % 2 == 0)
+                connection.Reset();
+        }
+    }
+
     [Fact]
     public async Task A_body_beyond_the_limit_is_refused_with_413_however_it_says_its_length()
     {
