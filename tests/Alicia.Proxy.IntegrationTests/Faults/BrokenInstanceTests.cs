@@ -6,7 +6,7 @@ namespace Alicia.Proxy.IntegrationTests.Faults;
 /// <summary>
 /// An instance that reads requests and never gives a whole head back, beside one that works. It has had the request: a GET goes to the other one, a POST is told what happened and is not sent again.
 /// </summary>
-public sealed partial class BrokenInstanceTests(FaultyService faulty, ITestOutputHelper output) : IClassFixture<FaultyService>
+public sealed class BrokenInstanceTests(FaultyService faulty, ITestOutputHelper output) : IClassFixture<FaultyService>
 {
     private const int Each = 20;
 
@@ -26,6 +26,46 @@ public sealed partial class BrokenInstanceTests(FaultyService faulty, ITestOutpu
     private static readonly object _eager = new { retry = new { attempts = 3, budget_percent = 100, reserve = 1000 } };
 
     public static TheoryData<string> Faults => [.. _faults.Keys];
+
+    [Theory]
+    [MemberData(nameof(Faults))]
+    public async Task A_GET_is_answered_by_the_other_instance_and_a_POST_is_not_sent_again(string fault)
+    {
+        var (said, end, error) = _faults[fault];
+        await using var bad = faulty.Scripted((wire, _) => MisbehaveAsync(wire, said, end));
+        var slow = end is "hang" or "trickle";
+        // Long enough for the good instance on a busy machine.
+        var service = await faulty.ServiceAsync(
+            new { timeouts = new { response = slow ? 1 : 20 }, retry = new { attempts = 1, budget_percent = 100, reserve = 1000 } }, good: true, bad: ("127.0.0.1", bad.Port));
+
+        var ledger = await faulty.LoadAsync(service, slow ? 4 : Each);
+
+        output.WriteLine($"{fault}: {ledger}");
+        ledger.ShouldBalance();
+        ledger.Some(f => f is { Failed: true, Method: "GET" }).Should().BeEmpty();
+        ledger.FailedPosts.Should().NotBeEmpty("it had its turns");
+        ledger.Some(f => f is { Failed: true, Method: "POST" } && (f.Error != error || ledger.ArrivalsOf(f) != 1)).Should().BeEmpty();
+        var atBad = faulty.Journal.ArrivalsAt(FaultyService.Bad);
+        ledger.Fates.Count(f => f.Method == "GET" && atBad.ContainsKey(f.Id)).Should().BePositive("it had its turns");
+        ledger.Some(f => atBad.GetValueOrDefault(f.Id) > 1).Should().BeEmpty("a retry goes to another instance");
+    }
+
+    [Fact]
+    public async Task Where_every_instance_breaks_off_each_request_is_answered_with_what_happened()
+    {
+        await using var one = faulty.Scripted((_, _) => Task.FromResult(false));
+        await using var two = faulty.Scripted((_, _) => Task.FromResult(false));
+        var service = await faulty.ServiceAsync(
+            new { retry = new { attempts = 5, budget_percent = 100, reserve = 1000 } }, good: false, bad: [("127.0.0.1", one.Port), ("127.0.0.1", two.Port)]);
+
+        var ledger = await faulty.LoadAsync(service, Each);
+
+        output.WriteLine($"{ledger}");
+        ledger.Some(f => f.Status != 502 || f.Error != "connection_terminated").Should().BeEmpty();
+        // With nobody else left they ask the same ones again.
+        ledger.ShouldBalance(tries: 6);
+        ledger.Some(f => f.Method == "GET" && ledger.ArrivalsOf(f) < 2).Should().BeEmpty("both were asked");
+    }
 
     /// <summary>Half an answer is no reason to ask again: the caller has its head. It never looks whole.</summary>
     [Theory]

@@ -9,7 +9,7 @@ namespace Alicia.Proxy.IntegrationTests.Faults;
 /// Instances to which no connection comes about, in every way in which it may not. Nothing has been sent, so any request goes to another instance; that is another pick and no retry: it costs
 /// no budget, and switching retries off does not switch it off.
 /// </summary>
-public sealed partial class UnreachableInstanceTests(FaultyService faulty, ITestOutputHelper output) : IClassFixture<FaultyService>
+public sealed class UnreachableInstanceTests(FaultyService faulty, ITestOutputHelper output) : IClassFixture<FaultyService>
 {
     private static readonly object _noRetries = new { timeouts = new { connect = 0.3 }, retry = new { attempts = 0, budget_percent = 0, reserve = 0 } };
 
@@ -34,6 +34,43 @@ public sealed partial class UnreachableInstanceTests(FaultyService faulty, ITest
 
         output.WriteLine($"{fault}: {ledger}");
         ledger.Some(f => f.Status != _faults[fault].Status || f.Error != _faults[fault].Error || ledger.ArrivalsOf(f) > 0).Should().BeEmpty();
+    }
+
+    [Theory]
+    [MemberData(nameof(Faults))]
+    public async Task Any_request_goes_to_another_instance_with_retries_off_and_no_budget(string fault)
+    {
+        await using var bad = await Unreachable.StartAsync(fault);
+        var service = await faulty.ServiceAsync(_noRetries, good: true, bad.Extra, bad.Address, bad.Address);
+
+        // The second address of the name is as dead as the first; each request has its turn at both.
+        var ledger = await faulty.LoadAsync(service, fault == "does not accept" ? 3 : 25, "echo");
+
+        output.WriteLine($"{fault}: {ledger}");
+        ledger.Some(f => f.Status != 200 || ledger.ArrivalsOf(f) != 1).Should().BeEmpty();
+        var stats = await faulty.Proxy.Registry.GetJsonAsync($"/stats/{service}");
+        stats.GetProperty("failed_requests").GetInt64().Should().Be(0, "a client's request counts by its end");
+    }
+
+    /// <summary>A body that nobody keeps is sent all the same: none of it has been read when another instance is picked.</summary>
+    [Theory]
+    [InlineData(10)]
+    [InlineData(3_000_000)]
+    public async Task A_body_of_any_size_goes_whole_to_another_instance(int size)
+    {
+        await using var bad = await Unreachable.StartAsync("refuses");
+        var service = await faulty.ServiceAsync(_noRetries, good: true, bad: bad.Address);
+        for (var i = 0; i < 6; i++)
+        {
+            var body = new byte[size];
+            new Random(i).NextBytes(body);
+            using var request = new HttpRequestMessage(HttpMethod.Post, $"/{service}/sink") { Content = new ByteArrayContent(body) };
+            request.Headers.TransferEncodingChunked = i % 2 == 0;
+            using var answer = await faulty.Proxy.Http.SendAsync(request);
+
+            var text = await answer.Content.ReadAsStringAsync();
+            text.Should().Contain(Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(body)));
+        }
     }
 
     /// <summary>An address at which no connection comes about.</summary>

@@ -28,7 +28,7 @@ internal sealed class Ledger(IReadOnlyCollection<Fate> fates, IReadOnlyDictionar
     public IReadOnlyList<Fate> FailedPosts { get; } = [.. fates.Where(f => f is { Failed: true, Method: "POST" })];
 
     /// <summary>Requests that arrived more often than once: those that were retried.</summary>
-    public int Repeated => arrivals.Values.Count(times => times > 1);
+    public int Repeated => fates.Count(f => ArrivalsOf(f) > 1);
 
     /// <summary>Counts, and the failures by kind.</summary>
     public override string ToString() => string.Concat(

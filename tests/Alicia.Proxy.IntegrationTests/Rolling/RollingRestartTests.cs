@@ -11,7 +11,7 @@ namespace Alicia.Proxy.IntegrationTests.Rolling;
 /// drained, callers still see nothing of it but for POSTs that were at work in the instance.
 /// </summary>
 [Collection(HeavyTests.Name)]
-public sealed partial class RollingRestartTests(ITestOutputHelper output)
+public sealed class RollingRestartTests(ITestOutputHelper output)
 {
     private const int Rounds = 20;
     private const int Connections = 3;
@@ -32,6 +32,20 @@ public sealed partial class RollingRestartTests(ITestOutputHelper output)
 
         ledger.Some(f => f.Failed).Should().BeEmpty();
         ledger.Repeated.Should().Be(0, "nothing was lost on the way, so nothing had to be sent again");
+    }
+
+    [NeedsPackageFact(WrkLoad.Package)]
+    public async Task Killed_no_GET_fails_and_of_the_POSTs_only_those_that_had_been_sent()
+    {
+        var ledger = await RollAsync(async (proxy, backend, journal) =>
+        {
+            backend.Process.Kill();
+            await backend.Process.WaitForExitAsync();
+            return await AgainAsync(proxy, backend, journal);
+        });
+
+        ledger.Some(f => f is { Failed: true, Method: "GET" }).Should().BeEmpty();
+        ledger.FailedPosts.Should().HaveCountLessThanOrEqualTo(Rounds * _names.Length * Connections * 2, "a kill costs no more than what is on its way");
     }
 
     /// <summary>Restarts the instances one after the other, round after round, under load.</summary>
