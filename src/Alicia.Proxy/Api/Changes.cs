@@ -12,7 +12,7 @@ internal static class Changes
         foreach (var key in edit.Settings.Keys)
         {
             edit.Settings.TryGet(key, out var value);
-            parts.Add($"{key.WirePath}={key.Codec.ToText(value)}");
+            parts.Add($"{key.WirePath}={key.Codec.ToShownText(value)}");
         }
 
         parts.AddRange(edit.Cleared.Select(key => $"{key.WirePath} by default"));

@@ -65,7 +65,7 @@ internal sealed record ServiceDocument
     {
         using var buffer = new MemoryStream();
         using (var writer = new Utf8JsonWriter(buffer))
-            key.Codec.WriteJson(writer, value);
+            key.Codec.WriteShown(writer, value);
         return JsonNode.Parse(buffer.ToArray());
     }
 }

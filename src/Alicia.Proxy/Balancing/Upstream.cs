@@ -1,6 +1,7 @@
 using System.Net;
 using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Live;
+using Alicia.Proxy.RateLimits;
 using Alicia.Proxy.Registry;
 using Alicia.Proxy.Registry.Settings;
 using Yarp.ReverseProxy.Forwarder;
@@ -14,6 +15,7 @@ namespace Alicia.Proxy.Balancing;
 internal sealed class Upstream(string name, ServiceLive live)
 {
     private UpstreamState _state = UpstreamState.Initial;
+    private RateLimit? _rateLimit;
 
     public string Name { get; } = name;
 
@@ -21,6 +23,13 @@ internal sealed class Upstream(string name, ServiceLive live)
 
     /// <summary>What the gates of the service's instances know of each other.</summary>
     public ServiceGates Gates { get; } = new();
+
+    /// <summary>The service's rate limit; null, as it mostly is, lets everything through. Its buckets outlive changes of instances and of other settings.</summary>
+    public RateLimit? RateLimit
+    {
+        get => Volatile.Read(ref _rateLimit);
+        set => Volatile.Write(ref _rateLimit, value);
+    }
 
     public UpstreamState State
     {

@@ -133,6 +133,9 @@ internal static partial class ConfigurationKeys
         "Secret that cookies of session affinity are made with; the same on every proxy of a service. None: a random one at each start, so that callers are spread anew.",
         restart: true, secret: true);
 
+    public static readonly ConfigurationKey<int> RateLimitPartitions = Add("RateLimit:Partitions", 10_000, new IntegerCodec(1, 1_000_000),
+        "Callers of one service that have a rate limit of their own at once; those beyond share one.");
+
     public static readonly ConfigurationKey<bool> MetricsPerInstance = Add("Metrics:PerInstance", true, new BooleanCodec(),
         "Whether metrics have a series for each instance.");
 
@@ -166,7 +169,6 @@ internal static partial class ConfigurationKeys
     /// <summary>Sections whose keys are not settled yet: anything below them is taken.</summary>
     public static readonly ImmutableArray<(string Path, string Purpose)> OpenSections =
     [
-        ("RateLimit", "Limits of requests over time."),
     ];
 
     /// <summary>Every key, per-service settings included.</summary>
@@ -183,7 +185,7 @@ internal static partial class ConfigurationKeys
     ];
 
     private static ConfigurationKey Below(string section, SettingKey key) =>
-        new($"{section}:{key.ConfigPath}", section == "Defaults" ? key.DefaultValue : null, key.Codec, key.Purpose);
+        new($"{section}:{key.ConfigPath}", section == "Defaults" ? key.DefaultValue : null, key.Codec, key.Purpose) { Secret = key.Codec.IsMap };
 
     private static ConfigurationKey<T> Add<T>(
         string path, T defaultValue, SettingCodec<T> codec, string purpose, bool restart = false, bool secret = false, bool hasDefault = true)

@@ -44,6 +44,7 @@ internal static partial class ConfigurationReader
             Shutdown = new ShutdownConfiguration(values.Get(ConfigurationKeys.ShutdownGrace), values.Get(ConfigurationKeys.ShutdownTimeout)),
             ForwardedTrusted = values.Get(ConfigurationKeys.ForwardedTrusted),
             Limits = ReadLimits(values),
+            RateLimitPartitions = values.Get(ConfigurationKeys.RateLimitPartitions),
             Metrics = new MetricsConfiguration(values.Get(ConfigurationKeys.MetricsPerInstance), values.Get(ConfigurationKeys.MetricsPublic)),
             Logging = ReadLogging(values),
             OtlpEndpoint = values.Get(ConfigurationKeys.OtlpEndpoint),

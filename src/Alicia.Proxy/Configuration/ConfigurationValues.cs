@@ -122,10 +122,15 @@ internal sealed class ConfigurationValues
                 _faults.Add(new ConfigurationFault($"{path}:{odd.Key}", $"{path} takes a list of values, not a section"));
             text = string.Join(',', children.Where(child => child.Value is not null).Select(child => child.Value));
         }
+        else if (key.Codec.IsMap && children.Count > 0 && !TextIsLater(section.Path))
+        {
+            // A later source has its names beside those of an earlier one, as everywhere in .NET.
+            text = new System.Text.Json.Nodes.JsonObject(children.Select(c => KeyValuePair.Create(c.Key, (System.Text.Json.Nodes.JsonNode?)c.Value))).ToJsonString();
+        }
         else
         {
             text = section.Value;
-            if (!key.Codec.IsList && children.Count > 0)
+            if (!key.Codec.IsList && !key.Codec.IsMap && children.Count > 0)
                 _faults.Add(new ConfigurationFault($"{path}:{children[0].Key}", $"{path} takes a single value, not a section or a list"));
         }
 

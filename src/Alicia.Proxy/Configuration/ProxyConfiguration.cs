@@ -51,6 +51,9 @@ internal sealed record ProxyConfiguration
 
     public required LimitsConfiguration Limits { get; init; }
 
+    /// <summary>Callers of one service that have a rate limit of their own at once; default 10,000.</summary>
+    public int RateLimitPartitions { get; init; } = 10_000;
+
     public required MetricsConfiguration Metrics { get; init; }
 
     public required LoggingConfiguration Logging { get; init; }

@@ -21,6 +21,7 @@ internal sealed partial class Exchange
         var trace = Record?.Propagated;
         string? via = null;
         // A Content-Length beside Transfer-Encoding is a smuggling attempt or a mistake; the framing that counts is the transfer coding.
+        var rules = _settings.RequestFields;
         var hasCoding = request.Headers.TransferEncoding.Count > 0;
 
         var host = _settings.Get(SettingKeys.HostHeader) == "instance" ? _member.Endpoint.HostAndPort : request.Headers.Host.ToString();
@@ -43,7 +44,17 @@ internal sealed partial class Exchange
 
             if (Guard is not null && Guard.Removes(name))
                 continue;
+            if (rules is not null && rules.Drops(name))
+                continue;
             sink.Add(name, values);
+        }
+
+        if (rules is not null)
+        {
+            foreach (var (name, value) in rules.Written)
+                sink.Add(name, value);
+            foreach (var (name, value) in rules.Added)
+                sink.Add(name, value);
         }
 
         if (HttpProtocol.IsHttp2(request.Protocol) && request.Headers.TE.ToString().Contains("trailers", StringComparison.OrdinalIgnoreCase))
@@ -94,7 +105,26 @@ internal sealed partial class Exchange
         // With a transfer coding, a length is not the message's; and 204 has neither body nor length, whatever it says.
         if (isChunked || (status == StatusCodes.Status204NoContent && target.ContentLength > 0))
             target.Remove("Content-Length");
+        if (_settings.ResponseFields is { } rules)
+            Apply(rules, target);
         Affinity?.Keep(context, _member, _request.StrippedPrefix);
         Guard?.Amend(target);
+    }
+
+    private static void Apply(FieldRules rules, IHeaderDictionary target)
+    {
+        List<string>? gone = null;
+        foreach (var (name, _) in target)
+        {
+            if (rules.Drops(name))
+                (gone ??= []).Add(name);
+        }
+
+        foreach (var name in gone ?? [])
+            target.Remove(name);
+        foreach (var (name, value) in rules.Written)
+            target[name] = value;
+        foreach (var (name, value) in rules.Added)
+            target.Append(name, value);
     }
 }

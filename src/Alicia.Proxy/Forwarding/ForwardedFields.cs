@@ -51,6 +51,26 @@ internal static class ForwardedFields
             outgoing.Add("X-Forwarded-Prefix", prefix);
     }
 
+    /// <summary>Who asks: the sender of the connection, or behind trusted proxies the last one in front of them that is not one itself.</summary>
+    public static IPAddress? CallerOf(HttpContext context, IReadOnlyList<IPNetwork> trusted)
+    {
+        var caller = context.Connection.RemoteIpAddress;
+        if (caller is { IsIPv4MappedToIPv6: true })
+            caller = caller.MapToIPv4();
+        if (trusted.Count == 0 || caller is null || !IsTrusted(caller, trusted) || Kept(context.Request, "X-Forwarded-For") is not { } way)
+            return caller;
+        foreach (var hop in way.Split(',', StringSplitOptions.TrimEntries).Reverse())
+        {
+            if (!IPAddress.TryParse(hop, out var before))
+                return caller;
+            caller = before.IsIPv4MappedToIPv6 ? before.MapToIPv4() : before;
+            if (!IsTrusted(caller, trusted))
+                return caller;
+        }
+
+        return caller;
+    }
+
     private static bool IsTrusted(IPAddress remote, IReadOnlyList<IPNetwork> trusted)
     {
         for (var i = 0; i < trusted.Count; i++)

@@ -32,6 +32,7 @@ internal sealed record ProxyError(int Status, string Type, int GrpcStatus, strin
     public static readonly ProxyError TlsProtocol = new(502, "tls_protocol_error", GrpcUnavailable, "TLS with the instance failed");
     public static readonly ProxyError TlsCertificate = new(502, "tls_certificate_error", GrpcUnavailable, "Instance's certificate is not trusted");
     public static readonly ProxyError Loop = new(508, "proxy_loop_detected", GrpcUnavailable, "Request came back to this proxy");
+    public static readonly ProxyError RateLimited = new(429, "http_request_denied", GrpcUnavailable, "Too many requests", 1);
     public static readonly ProxyError Internal = new(500, "proxy_internal_error", GrpcUnavailable, "The proxy failed");
 
     /// <summary>The request itself is refused: 400, 405, 408, 413, 414, 431 or 505.</summary>

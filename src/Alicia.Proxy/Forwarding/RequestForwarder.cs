@@ -1,6 +1,7 @@
 using Alicia.Proxy.Admission;
 using Alicia.Proxy.Balancing;
 using Alicia.Proxy.Live;
+using Alicia.Proxy.RateLimits;
 using Alicia.Proxy.Registry.Settings;
 using Microsoft.AspNetCore.Http.Features;
 using Yarp.ReverseProxy.Forwarder;
@@ -28,6 +29,16 @@ internal sealed class RequestForwarder(AttemptForwarder attempts, ForwardingOpti
         {
             upstream.Live.CountRejection(RejectReason.Loop, ProxyError.Loop.Status);
             await ProxyAnswer.WriteAsync(context, ProxyError.Loop, $"The request for service '{upstream.Name}' has been through this proxy before; is the proxy registered as its own instance?");
+            return;
+        }
+
+        if (upstream.RateLimit is { } limit && !limit.TryTake(
+            limit.Rule.By == RateLimitBy.Client ? ForwardedFields.CallerOf(context, options.Trusted) : null,
+            limit.Rule.By == RateLimitBy.Field ? context.Request.Headers[limit.Rule.Field!].ToString() : null,
+            out var retryAfter))
+        {
+            upstream.Live.CountRejection(RejectReason.RateLimited, ProxyError.RateLimited.Status);
+            await ProxyAnswer.WriteAsync(context, ProxyError.RateLimited with { RetryAfterSeconds = retryAfter }, $"Service '{upstream.Name}' is asked more often than its rate limit allows.");
             return;
         }
 

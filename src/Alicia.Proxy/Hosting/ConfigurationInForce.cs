@@ -79,6 +79,7 @@ internal sealed partial class ConfigurationInForce(
             Defaults = configuration.Defaults,
             AllowedNetworks = configuration.Registry.AllowedNetworks,
             Own = own,
+            RateLimitPartitions = configuration.RateLimitPartitions,
             Domain = configuration.Routing.Domain,
             PathPrefix = configuration.Routing.PathPrefix,
             DefaultService = configuration.Routing.DefaultService,

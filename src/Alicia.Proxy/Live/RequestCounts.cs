@@ -54,6 +54,9 @@ internal enum RejectReason
 
     /// <summary>A target or framing that the proxy does not take.</summary>
     BadRequest,
+
+    /// <summary>More requests than the service's rate limit lets through.</summary>
+    RateLimited,
 }
 
 /// <summary>

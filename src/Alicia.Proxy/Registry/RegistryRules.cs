@@ -26,6 +26,9 @@ internal sealed record RegistryRules
     /// <summary>Networks that an instance may live in; link-local never counts as allowed.</summary>
     public IReadOnlyList<IPNetwork> AllowedNetworks { get; init; } = PrivateNetworks;
 
+    /// <summary>Callers of one service that have a rate limit of their own at once.</summary>
+    public int RateLimitPartitions { get; init; } = 10_000;
+
     /// <summary>Service S answers to the host <c>S.Domain</c>.</summary>
     public string Domain { get; init; } = "alicia.local";
 
@@ -71,6 +74,21 @@ internal static class NetworkRules
 
     /// <summary>Link-local addresses lead to cloud metadata services and to nothing that is registered on purpose.</summary>
     public static bool IsLinkLocal(IPAddress address) => LinkLocalV4.Contains(address) || LinkLocalV6.Contains(address);
+
+    /// <summary>Who counts as one caller: an IPv4 address, or the /64 network that one IPv6 customer has to choose addresses from.</summary>
+    public static IPAddress CustomerOf(IPAddress? caller)
+    {
+        if (caller is null)
+            return IPAddress.None;
+        if (caller.IsIPv4MappedToIPv6)
+            return caller.MapToIPv4();
+        if (caller.AddressFamily != System.Net.Sockets.AddressFamily.InterNetworkV6)
+            return caller;
+        Span<byte> bytes = stackalloc byte[16];
+        caller.TryWriteBytes(bytes, out _);
+        bytes[8..].Clear();
+        return new IPAddress(bytes);
+    }
 
     /// <summary>Unspecified, multicast and reserved addresses.</summary>
     public static bool IsNoHost(IPAddress address) =>

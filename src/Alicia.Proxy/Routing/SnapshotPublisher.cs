@@ -5,6 +5,7 @@ using Alicia.Proxy.Balancing;
 using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Connections;
 using Alicia.Proxy.Live;
+using Alicia.Proxy.RateLimits;
 using Alicia.Proxy.Registry;
 using Alicia.Proxy.Registry.Settings;
 using Yarp.ReverseProxy;
@@ -262,6 +263,7 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
 
         Line(upstream, service);
         upstream.Gates.Use([.. members.Select(m => m.Gate)], service.Settings.Get(SettingKeys.MaxEjectionPercent));
+        upstream.RateLimit = RateLimit.For(RateLimitRule.Of(service.Settings, _registry.Snapshot.Rules.RateLimitPartitions), upstream.RateLimit, _time);
         Arrange(upstream, [.. members], _policies[service.Settings.Get(SettingKeys.Algorithm)], service.Settings);
 
         // No slot on what is out of rotation: a request that still holds the old pool finds it closed and asks again, by the state that is in force already.

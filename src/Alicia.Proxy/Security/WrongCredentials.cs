@@ -1,5 +1,5 @@
 using System.Net;
-using System.Net.Sockets;
+using Alicia.Proxy.Registry;
 
 namespace Alicia.Proxy.Security;
 
@@ -55,7 +55,7 @@ internal sealed partial class WrongCredentials(TimeProvider time, ILogger<WrongC
         bool waits, logs;
         lock (_lock)
         {
-            guesses = Find_NeedsLock(Source(caller));
+            guesses = Find_NeedsLock(NetworkRules.CustomerOf(caller));
             guesses.Count++;
             guesses.LastAt = time.GetTimestamp();
             waits = always || guesses.Count > Free;
@@ -80,21 +80,6 @@ internal sealed partial class WrongCredentials(TimeProvider time, ILogger<WrongC
             lock (_lock)
                 guesses.Waiting--;
         }
-    }
-
-    /// <summary>Who counts as one: an IPv4 address, or the /64 network that one IPv6 customer has to choose addresses from.</summary>
-    public static IPAddress Source(IPAddress? caller)
-    {
-        if (caller is null)
-            return IPAddress.None;
-        if (caller.IsIPv4MappedToIPv6)
-            return caller.MapToIPv4();
-        if (caller.AddressFamily != AddressFamily.InterNetworkV6)
-            return caller;
-        Span<byte> bytes = stackalloc byte[16];
-        caller.TryWriteBytes(bytes, out _);
-        bytes[8..].Clear();
-        return new IPAddress(bytes);
     }
 
     private Guesses Find_NeedsLock(IPAddress source)

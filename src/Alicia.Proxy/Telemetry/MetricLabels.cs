@@ -38,6 +38,7 @@ internal static class MetricLabels
         RejectReason.AllFull => "connection_limit_reached",
         RejectReason.Loop => "proxy_loop_detected",
         RejectReason.BadRequest => "http_request_error",
+        RejectReason.RateLimited => "http_request_denied",
     };
 
     public static string Of(RetryReason reason) => reason switch

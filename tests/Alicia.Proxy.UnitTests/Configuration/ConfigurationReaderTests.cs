@@ -57,7 +57,7 @@ public class ConfigurationReaderTests
               "Services": {},
               "Shutdown": { "Grace": "00:00:00", "Timeout": "00:00:20" },
               "Forwarded": { "Trusted": ["10.0.0.1", "192.168.0.0/24", "fd00::1"] },
-              "Limits": { "TargetBytes": 8192, "FieldBytes": "32768", "BodyBytes": "none", "Connections": 1000, "HeadTimeout": "00:00:05" }, "RateLimit": { "X": "y" }, "Tls": { "Certificates": { "site": { "CertificateFile": "x" } } },
+              "Limits": { "TargetBytes": 8192, "FieldBytes": "32768", "BodyBytes": "none", "Connections": 1000, "HeadTimeout": "00:00:05" }, "RateLimit": { "Partitions": 7 }, "Tls": { "Certificates": { "site": { "CertificateFile": "x" } } },
               "Metrics": { "PerInstance": false, "Public": true },
               "Logging": { "Format": "json", "AccessLog": 0.25, "AccessLogFormat": "Combined", "LogLevel": { "Default": "warning", "Microsoft.AspNetCore": "Error" } },
               "Otlp": { "Endpoint": "http://collector:4317" },

@@ -82,6 +82,7 @@ public sealed class ProxyAnswerTests
         { "tls_protocol_error", 502, 14, false },
         { "tls_certificate_error", 502, 14, false },
         { "proxy_loop_detected", 508, 14, false },
+        { "http_request_denied", 429, 14, true },
         { "proxy_internal_error", 500, 14, false },
     };
 

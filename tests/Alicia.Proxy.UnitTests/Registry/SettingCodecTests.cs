@@ -7,6 +7,12 @@ namespace Alicia.Proxy.UnitTests.Registry;
 public sealed class SettingCodecTests
 {
     /// <summary>Values for each key: valid ones at the borders as configuration text, and ones that break the rule.</summary>
+    private static readonly (string[] Good, string[] Bad) FieldValues = (
+        ["none", """{"X-A":"1"}""", """{ "Authorization": "Bearer a, b", "x-b": "" }"""],
+        ["", "X-A: 1", "{", """{"Host":"x"}""", """{"X-A":1}""", """{"X A":"1"}""", """{"X-A":"a\nb"}"""]);
+
+    private static readonly (string[] Good, string[] Bad) FieldNames = (["none", "X-A", "Cookie, x-b"], ["", "X A", "Host", "X-A,Connection", "X-Forwarded-For"]);
+
     private static readonly Dictionary<string, (string[] Good, string[] Bad)> Samples = new()
     {
         ["Algorithm"] = (["round_robin", "least_connections", "weighted_round_robin", "random", "power_of_two_choices", "peak_ewma", "consistent_hash"], ["", "Random", "ip_hash", "none"]),
@@ -62,6 +68,16 @@ public sealed class SettingCodecTests
         ["SlowStart"] = (["off", "none", "00:00:01", "01:00:00"], ["00:00:00.5", "01:00:01"]),
         ["Tls:Profile"] = (["none", "inner", "a.b_c-1"], ["", "/etc/passwd", "a b", "../x", "ä"]),
         ["Tls:ServerName"] = (["none", "tts", "tts.inner.example.org", "_x.example"], ["", "a b", "*.example", "a..b", "https://x", "::1"]),
+        ["RateLimit:RequestsPerSecond"] = (["0", "1000000"], ["-1", "1000001", "0.5"]),
+        ["RateLimit:Burst"] = (["0", "1000000"], ["-1", "1000001"]),
+        ["RateLimit:By"] = (["service", "client", "field"], ["Client", "none", ""]),
+        ["RateLimit:Field"] = (["none", "X-Api-Key"], ["", "X Y", "X:Y"]),
+        ["Fields:Request:Set"] = FieldValues,
+        ["Fields:Request:Add"] = FieldValues,
+        ["Fields:Request:Remove"] = FieldNames,
+        ["Fields:Response:Set"] = FieldValues,
+        ["Fields:Response:Add"] = FieldValues,
+        ["Fields:Response:Remove"] = FieldNames,
         ["Drain:Timeout"] = (["00:00:00", "1.00:00:00"], ["-00:00:01", "1.00:00:01"]),
     };
 

@@ -1,4 +1,5 @@
 using System.Net;
+using Alicia.Proxy.Registry;
 using Alicia.Proxy.Security;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -102,7 +103,7 @@ public sealed class WrongCredentialsTests
     [InlineData("::ffff:192.0.2.1", "192.0.2.1")]
     [InlineData("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::")]
     [InlineData("fe80::1%3", "fe80::")]
-    public void A_customer_s_network_counts_as_one(string caller, string source) => WrongCredentials.Source(IPAddress.Parse(caller)).ToString().Should().Be(source);
+    public void A_customer_s_network_counts_as_one(string caller, string source) => NetworkRules.CustomerOf(IPAddress.Parse(caller)).ToString().Should().Be(source);
 
     [Fact]
     public void A_flood_of_guesses_is_no_flood_of_lines()

@@ -26,9 +26,9 @@ public sealed class MetricLabelTests
     {
         Pin(MetricLabels.Of,
             (RejectReason.UnknownService, "destination_not_found"), (RejectReason.NoInstance, "destination_unavailable"), (RejectReason.AllFull, "connection_limit_reached"),
-            (RejectReason.Loop, "proxy_loop_detected"), (RejectReason.BadRequest, "http_request_error"));
+            (RejectReason.Loop, "proxy_loop_detected"), (RejectReason.BadRequest, "http_request_error"), (RejectReason.RateLimited, "http_request_denied"));
         Enum.GetValues<RejectReason>().Select(MetricLabels.Of).Should().Equal(
-            ProxyError.UnknownService.Type, ProxyError.NoInstance.Type, ProxyError.AllFull.Type, ProxyError.Loop.Type, ProxyError.BadRequest(400).Type);
+            ProxyError.UnknownService.Type, ProxyError.NoInstance.Type, ProxyError.AllFull.Type, ProxyError.Loop.Type, ProxyError.BadRequest(400).Type, ProxyError.RateLimited.Type);
     }
 
     [Fact]

@@ -57,6 +57,8 @@ internal sealed class ServiceSettings
             _failureStatuses[status] = true;
         foreach (var status in Get(SettingKeys.RetryStatuses))
             _retryStatuses[status] = true;
+        RequestFields = FieldRules.Of(Get(SettingKeys.RequestFieldsSet), Get(SettingKeys.RequestFieldsAdd), Get(SettingKeys.RequestFieldsRemove));
+        ResponseFields = FieldRules.Of(Get(SettingKeys.ResponseFieldsSet), Get(SettingKeys.ResponseFieldsAdd), Get(SettingKeys.ResponseFieldsRemove));
     }
 
     /// <summary>
@@ -91,6 +93,12 @@ internal sealed class ServiceSettings
         return (key.DefaultValue, -1);
     }
 
+    /// <summary>What changes about the fields of requests; null when nothing does.</summary>
+    public FieldRules? RequestFields { get; }
+
+    /// <summary>What changes about the fields of answers; null when nothing does.</summary>
+    public FieldRules? ResponseFields { get; }
+
     public T Get<T>(SettingKey<T> key) => (T)_values[key.Index]!;
 
     /// <summary>True when a request that an instance answers with this status may be tried on another.</summary>
@@ -115,5 +123,7 @@ internal sealed class ServiceSettings
             yield return (SettingKeys.HashName, $"must name the {Get(SettingKeys.HashBy)} that Hash:By asks for");
         if (Get(SettingKeys.AffinitySameSite) == "none" && Get(SettingKeys.AffinitySecure) != "always")
             yield return (SettingKeys.AffinitySecure, "must be always where Affinity:SameSite is none: browsers drop such a cookie otherwise");
+        if (Get(SettingKeys.RateLimitBy) == "field" && Get(SettingKeys.RateLimitField) is null)
+            yield return (SettingKeys.RateLimitBy, $"'field' needs {SettingKeys.RateLimitField.WirePath} (RateLimit:Field) as well");
     }
 }

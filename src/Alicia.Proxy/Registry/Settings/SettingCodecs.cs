@@ -13,6 +13,9 @@ internal abstract class SettingCodec<T> : ISettingCodec
     /// <inheritdoc/>
     public virtual bool IsList => false;
 
+    /// <inheritdoc/>
+    public virtual bool IsMap => false;
+
     public abstract bool TryParseText(string text, out T value);
 
     public abstract bool TryParseJson(JsonElement json, out T value);
@@ -20,6 +23,10 @@ internal abstract class SettingCodec<T> : ISettingCodec
     public abstract void WriteJson(Utf8JsonWriter writer, T value);
 
     public abstract string ToText(T value);
+
+    public virtual void WriteShown(Utf8JsonWriter writer, T value) => WriteJson(writer, value);
+
+    public virtual string ToShownText(T value) => ToText(value);
 
     /// <inheritdoc/>
     public abstract void WriteSchema(Utf8JsonWriter writer);
@@ -46,7 +53,17 @@ internal abstract class SettingCodec<T> : ISettingCodec
             WriteJson(writer, (T)value);
     }
 
+    void ISettingCodec.WriteShown(Utf8JsonWriter writer, object? value)
+    {
+        if (value is null)
+            writer.WriteNullValue();
+        else
+            WriteShown(writer, (T)value);
+    }
+
     string ISettingCodec.ToText(object? value) => value is null ? "none" : ToText((T)value);
+
+    string ISettingCodec.ToShownText(object? value) => value is null ? "none" : ToShownText((T)value);
 
     /// <summary>"none" and "off" switch an optional setting off where its default is on.</summary>
     protected static bool IsNone(string text) =>

@@ -82,6 +82,15 @@ internal interface ISettingCodec
     /// <summary>True when configuration may give the value as a JSON array as well as comma-separated text.</summary>
     bool IsList { get; }
 
+    /// <summary>True when configuration gives the value as a section of names and values, which arrives as the text of a JSON object.</summary>
+    bool IsMap { get; }
+
+    /// <summary>Like <see cref="WriteJson"/>, with what may be secret left out.</summary>
+    void WriteShown(Utf8JsonWriter writer, object? value);
+
+    /// <summary>Like <see cref="ToText"/>, with what may be secret left out.</summary>
+    string ToShownText(object? value);
+
     /// <summary>Writes the keywords of a JSON schema for the value as it stands in a configuration file (type, limits, pattern).</summary>
     void WriteSchema(Utf8JsonWriter writer);
 }

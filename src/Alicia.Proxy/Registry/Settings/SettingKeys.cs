@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text.RegularExpressions;
 
 namespace Alicia.Proxy.Registry.Settings;
@@ -180,6 +181,36 @@ internal static partial class SettingKeys
     public static readonly SettingKey<TimeSpan> DrainTimeout = Add("Drain:Timeout", 30 * Second, new DurationCodec(TimeSpan.Zero, Day),
         "How long a removed instance stays listed while its requests finish.");
 
+    public static readonly SettingKey<int> RateLimitPerSecond = Add("RateLimit:RequestsPerSecond", 0, new IntegerCodec(0, 1_000_000),
+        "Requests that are let through in a second on average; 0 is off.");
+
+    public static readonly SettingKey<int> RateLimitBurst = Add("RateLimit:Burst", 0, new IntegerCodec(0, 1_000_000),
+        "Requests that may come at once after a pause; 0: as many as in a second.");
+
+    public static readonly SettingKey<string> RateLimitBy = Add("RateLimit:By", "service", new ChoiceCodec("service", "client", "field"),
+        "Who has a limit of their own: the service as a whole, each caller's address, or each value of RateLimit:Field.");
+
+    public static readonly SettingKey<string?> RateLimitField = Add("RateLimit:Field", (string?)null,
+        new TextCodec(FieldPattern(), 128, "the name of a request field, or none", optional: true), "Request field that tells callers apart, such as X-Api-Key.");
+
+    public static readonly SettingKey<ImmutableSortedDictionary<string, string>?> RequestFieldsSet =
+        Add("Fields:Request:Set", (ImmutableSortedDictionary<string, string>?)null, new FieldValuesCodec(), "Fields that the instance gets in place of the caller's. Values are not shown.");
+
+    public static readonly SettingKey<ImmutableSortedDictionary<string, string>?> RequestFieldsAdd =
+        Add("Fields:Request:Add", (ImmutableSortedDictionary<string, string>?)null, new FieldValuesCodec(), "Fields that the instance gets beside the caller's. Values are not shown.");
+
+    public static readonly SettingKey<IReadOnlyList<string>?> RequestFieldsRemove =
+        Add("Fields:Request:Remove", (IReadOnlyList<string>?)null, new FieldNamesCodec(), "Fields of the caller that the instance does not get.");
+
+    public static readonly SettingKey<ImmutableSortedDictionary<string, string>?> ResponseFieldsSet =
+        Add("Fields:Response:Set", (ImmutableSortedDictionary<string, string>?)null, new FieldValuesCodec(), "Fields that the caller gets in place of the instance's. Values are not shown.");
+
+    public static readonly SettingKey<ImmutableSortedDictionary<string, string>?> ResponseFieldsAdd =
+        Add("Fields:Response:Add", (ImmutableSortedDictionary<string, string>?)null, new FieldValuesCodec(), "Fields that the caller gets beside the instance's. Values are not shown.");
+
+    public static readonly SettingKey<IReadOnlyList<string>?> ResponseFieldsRemove =
+        Add("Fields:Response:Remove", (IReadOnlyList<string>?)null, new FieldNamesCodec(), "Fields of the instance that the caller does not get.");
+
     /// <summary>Every key, in the order of the reference page.</summary>
     public static IReadOnlyList<SettingKey> All => Declared;
 
@@ -210,4 +241,7 @@ internal static partial class SettingKeys
 
     [GeneratedRegex(@"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?\z", RegexOptions.CultureInvariant)]
     private static partial Regex HostPattern();
+
+    [GeneratedRegex(@"^[!#$%&'*+.^_`|~0-9A-Za-z-]+\z", RegexOptions.CultureInvariant)]
+    private static partial Regex FieldPattern();
 }
