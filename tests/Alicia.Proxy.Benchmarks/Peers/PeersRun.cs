@@ -85,17 +85,23 @@ internal sealed class PeersRun : IAsyncDisposable
         foreach (var group in _cases.GroupBy(c => c.Instances))
         {
             var lanes = new List<PeerLane>();
-            foreach (var peer in _peers)
+            try
             {
-                _interrupted.ThrowIfCancellationRequested();
-                if (await StartAsync(peer, new Setup(Fresh(directory), upstream.Addresses(group.Key), group.Any(c => c.OverTls) ? certificate : null)) is { } lane)
-                    lanes.Add(lane);
-            }
+                foreach (var peer in _peers)
+                {
+                    _interrupted.ThrowIfCancellationRequested();
+                    if (await StartAsync(peer, new Setup(Fresh(directory), upstream.Addresses(group.Key), group.Any(c => c.OverTls) ? certificate : null)) is { } lane)
+                        lanes.Add(lane);
+                }
 
-            foreach (var @case in group)
-                await MeasureAsync(@case, lanes, upstream);
-            foreach (var lane in lanes)
-                await lane.Process.DisposeAsync();
+                foreach (var @case in group)
+                    await MeasureAsync(@case, lanes, upstream);
+            }
+            finally
+            {
+                foreach (var lane in lanes)
+                    await lane.Process.DisposeAsync();
+            }
         }
 
         if (_options.Number("cold", 1, 0, 1) == 1)
