@@ -10,7 +10,7 @@ using Alicia.Proxy.IntegrationTests.Metrics;
 namespace Alicia.Proxy.IntegrationTests.Tls;
 
 /// <summary>Listeners whose connections begin with a PROXY header: by hand, and behind HAProxy.</summary>
-public sealed class ProxyProtocolTests : IAsyncLifetime
+public sealed class ProxyProtocolTests(AnnouncedProxy announced) : IClassFixture<AnnouncedProxy>
 {
     private const string Text = "PROXY TCP4 192.0.2.7 203.0.113.1 56324 443\r\n";
     private const string Request = "GET /web/x HTTP/1.1\r\nHost: site.test\r\nConnection: close\r\n\r\n";
@@ -22,32 +22,8 @@ public sealed class ProxyProtocolTests : IAsyncLifetime
 
     private static readonly byte[] Local = [.. "\r\n\r\n\0\r\nQUIT\n"u8, 0x20, 0x11, 0, 12, 192, 0, 2, 7, 192, 0, 2, 8, 1, 1, 1, 1];
 
-    private readonly TestAuthority _authority = new();
-    private ProxyProcess _proxy = null!;
-    private Backend _backend = null!;
-
-    public async Task InitializeAsync()
-    {
-        var (certificate, key) = _authority.Issue("site.test");
-        _backend = await Backend.StartAsync("a");
-        _proxy = await ProxyProcess.StartAsync(new ProxyOptions
-        {
-            Listen = "proxy+http://127.0.0.1:0;proxy+https://127.0.0.1:0;proxy+h2c://127.0.0.1:0",
-            Arguments =
-            [
-                "--ProxyProtocol:Trusted=127.0.0.0/8", "--ProxyProtocol:Timeout=00:00:01", "--Logging:AccessLog=on",
-                $"--Tls:Certificates:site:CertificateFile={certificate}", $"--Tls:Certificates:site:KeyFile={key}",
-            ],
-        });
-        await _proxy.Registry.RegisterActiveAsync("web", _backend);
-    }
-
-    public async Task DisposeAsync()
-    {
-        await _proxy.DisposeAsync();
-        await _backend.DisposeAsync();
-        _authority.Dispose();
-    }
+    private readonly ProxyProcess _proxy = announced.Proxy;
+    private readonly Backend _backend = announced.Backend;
 
     [Fact]
     public async Task The_announced_address_is_the_caller_s_in_both_forms()
@@ -56,8 +32,8 @@ public sealed class ProxyProtocolTests : IAsyncLifetime
         (await CallerOfAsync([.. Binary, .. Encoding.ASCII.GetBytes(Request)])).Should().Be("2001:db8::7");
         (await CallerOfAsync([.. Local, .. Encoding.ASCII.GetBytes(Request)])).Should().Be("127.0.0.1");
         (await CallerOfAsync(Encoding.ASCII.GetBytes("PROXY UNKNOWN\r\n" + Request))).Should().Be("127.0.0.1");
-        await Eventually.Until("the access log has the callers", () => _proxy.Output.Count(l => l.Contains("\"192.0.2.7\"", StringComparison.Ordinal)) == 1
-            && _proxy.Output.Count(l => l.Contains("\"2001:db8::7\"", StringComparison.Ordinal)) == 1);
+        await Eventually.Until("the access log has the callers", () => _proxy.Output.Any(l => l.Contains("\"192.0.2.7\"", StringComparison.Ordinal))
+            && _proxy.Output.Any(l => l.Contains("\"2001:db8::7\"", StringComparison.Ordinal)));
     }
 
     [Fact]
@@ -167,5 +143,40 @@ public sealed class ProxyProtocolTests : IAsyncLifetime
         answer.Should().Contain("{");
         using var echo = JsonDocument.Parse(answer[answer.IndexOf('{', StringComparison.Ordinal)..(answer.LastIndexOf('}') + 1)]);
         return echo.RootElement.GetProperty("headers").EnumerateArray().Single(h => h[0].GetString() == "X-Forwarded-For")[1].GetString()!;
+    }
+}
+
+/// <summary>A proxy of which every data listener wants a PROXY header, and a backend as the service <c>web</c>.</summary>
+public sealed class AnnouncedProxy : IAsyncLifetime
+{
+    private readonly TestAuthority _authority = new();
+
+    internal ProxyProcess Proxy { get; private set; } = null!;
+
+    internal Backend Backend { get; private set; } = null!;
+
+    public async Task InitializeAsync()
+    {
+        var (certificate, key) = _authority.Issue("site.test");
+        Backend = await Backend.StartAsync("a");
+        Proxy = await ProxyProcess.StartAsync(new ProxyOptions
+        {
+            Listen = "proxy+http://127.0.0.1:0;proxy+https://127.0.0.1:0;proxy+h2c://127.0.0.1:0",
+            Arguments =
+            [
+                "--ProxyProtocol:Trusted=127.0.0.0/8", "--ProxyProtocol:Timeout=00:00:03", "--Logging:AccessLog=on",
+                $"--Tls:Certificates:site:CertificateFile={certificate}", $"--Tls:Certificates:site:KeyFile={key}",
+            ],
+        });
+        await Proxy.Registry.RegisterActiveAsync("web", Backend);
+    }
+
+    public async Task DisposeAsync()
+    {
+        if (Proxy is not null)
+            await Proxy.DisposeAsync();
+        if (Backend is not null)
+            await Backend.DisposeAsync();
+        _authority.Dispose();
     }
 }
