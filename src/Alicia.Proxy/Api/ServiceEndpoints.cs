@@ -58,6 +58,9 @@ internal static class ServiceEndpoints
             return Problems.Invalid(body.Faults);
         }
 
+        // Profiles are shared: whoever may speak for one service must not have the proxy show its own instances what is meant for another's.
+        if (VisibleServices.AreSome(context) && edit.Settings.Keys.Concat(edit.Cleared).Any(key => key.ConfigSegments[0] == "Tls"))
+            return Problems.Of(StatusCodes.Status403Forbidden, "Credentials that are good for some services only may not change how TLS is done with instances (tls).");
         var change = new ChangeService(service, edit, replace, RequestReaders.Precondition(context.Request));
         var result = await access.ChangeAsync(change, context.RequestAborted);
         if (result.Value is not { } changed)

@@ -88,6 +88,32 @@ public sealed class InstanceProfileTests : IDisposable
         }, said => said == "CN=renewed.test");
     }
 
+    [Fact]
+    public async Task Who_speaks_for_one_service_does_not_choose_whose_certificate_is_shown()
+    {
+        const string Bound = "a-key-for-one-service";
+        const string Whole = "a-key-for-everything-";
+        await using var proxy = await StartAsync(
+            $"--Management:ApiKeys:bound:Key={Bound}", "--Management:ApiKeys:bound:Scopes=admin", "--Management:ApiKeys:bound:Services=web",
+            $"--Management:ApiKeys:whole:Key={Whole}", "--Management:ApiKeys:whole:Scopes=admin");
+
+        (await PatchAsync(Whole, new { tls = new { profile = "mutual" } }, HttpMethod.Put)).Should().Be(HttpStatusCode.Created);
+        (await PatchAsync(Bound, new { algorithm = "random" }, HttpMethod.Patch)).Should().Be(HttpStatusCode.OK);
+        foreach (var tls in new object[] { new { profile = "trusting" }, new { profile = (string?)null }, new { server_name = "x.test" } })
+        {
+            (await PatchAsync(Bound, new { tls }, HttpMethod.Patch)).Should().Be(HttpStatusCode.Forbidden);
+            (await PatchAsync(Bound, new { tls }, HttpMethod.Put)).Should().Be(HttpStatusCode.Forbidden);
+        }
+
+        async Task<HttpStatusCode> PatchAsync(string key, object settings, HttpMethod method)
+        {
+            using var request = new HttpRequestMessage(method, "/services/web") { Content = JsonContent.Create(settings) };
+            request.Headers.Add("Authorization", "Bearer " + key);
+            using var answer = await proxy.Api.SendAsync(request);
+            return answer.StatusCode;
+        }
+    }
+
     private Task<ProxyProcess> StartAsync(params string[] arguments)
     {
         var client = _authority.Issue("client.test");
