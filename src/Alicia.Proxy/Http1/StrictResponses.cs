@@ -12,6 +12,7 @@ internal sealed class StrictResponses
     /// <summary>Field lines and chunk lines, each; the HTTP client has a limit of its own for all fields together.</summary>
     private const int MaxLine = 128 * 1024;
 
+    private readonly SentRequests _requests = new();
     private Part _part = Part.Idle;
     private byte[] _half = [];
     private int _halfLength;
@@ -41,7 +42,7 @@ internal sealed class StrictResponses
     /// <summary>Bytes of a request went out. Only the first of each request matter: an answer to HEAD has no body.</summary>
     public void Sent(ReadOnlySpan<byte> bytes)
     {
-        if (_part != Part.Idle || bytes.IsEmpty)
+        if (_part == Part.Open || !_requests.Take(bytes))
             return;
         _part = Part.StatusLine;
         _isHead = bytes.StartsWith("HEAD "u8);

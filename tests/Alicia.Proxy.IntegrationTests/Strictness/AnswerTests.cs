@@ -109,6 +109,27 @@ public sealed class AnswerTests(DataPlaneFixture fixture) : IClassFixture<DataPl
     }
 
     [Fact]
+    public async Task A_body_that_goes_out_behind_its_answer_does_not_disturb_the_next_request_of_the_connection()
+    {
+        await using var upstream = WireServer.Start(async wire =>
+        {
+            while (await wire.ReadHeadAsync() is { } head)
+            {
+                await wire.SendAsync(head.StartLine.StartsWith("POST ", StringComparison.Ordinal) ? "HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n" : Ok + "Content-Length: 2\r\n\r\nok");
+                if (head.Values("Content-Length") is [var length])
+                    await wire.ReadExactlyAsync(int.Parse(length, System.Globalization.CultureInfo.InvariantCulture));
+            }
+        });
+        var host = await fixture.ServiceAsync(upstream);
+
+        for (var i = 0; i < 5; i++)
+        {
+            await fixture.SendAsync($"POST / HTTP/1.1\r\nHost: {host}\r\nExpect: 100-continue\r\nContent-Length: 19\r\nConnection: close\r\n\r\nHEAD / HTTP/1.1\r\n\r\n");
+            (await fixture.SendAsync($"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).Body.Should().Be("ok");
+        }
+    }
+
+    [Fact]
     public async Task A_malformed_chunk_behind_the_head_cuts_the_answer()
     {
         await using var upstream = RawUpstream.Start(async (connection, _) =>

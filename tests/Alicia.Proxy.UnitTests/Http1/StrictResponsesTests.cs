@@ -47,6 +47,32 @@ public sealed class StrictResponsesTests
         Feed(responses, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").Should().BeNull();
     }
 
+    /// <summary>The client writes such a body after the answer, and then uses the connection again.</summary>
+    [Theory]
+    [InlineData("Content-Length: 19\r\n\r\n", "HEAD / HTTP/1.1\r\n\r\n")]
+    [InlineData("Transfer-Encoding: chunked\r\n\r\n", "13\r\nHEAD / HTTP/1.1\r\n\r\n\r\n0\r\n\r\n")]
+    public void A_body_that_goes_out_behind_its_answer_is_no_request_whatever_it_looks_like(string framing, string body)
+    {
+        var head = "POST / HTTP/1.1\r\nHost: a\r\n" + framing;
+        for (var cut = 1; cut < head.Length + body.Length; cut++)
+        {
+            var responses = new StrictResponses();
+            var all = Encoding.ASCII.GetBytes(head + body);
+            var early = Math.Max(cut, head.Length);
+            responses.Sent(all.AsSpan(0, cut));
+            responses.Sent(all.AsSpan(cut, early - cut));
+            Feed(responses, "HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n").Should().BeNull();
+            responses.Sent(all.AsSpan(early));
+
+            responses.Sent(Encoding.ASCII.GetBytes(Request));
+            Feed(responses, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").Should().BeNull($"cut at {cut}");
+            responses.Sent("HEAD / HTTP/1.1\r\n\r\n"u8);
+            Feed(responses, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n").Should().BeNull($"cut at {cut}");
+            responses.Sent(Encoding.ASCII.GetBytes(Request));
+            Feed(responses, "HTTP/1.1 204 None\r\n\r\n").Should().BeNull($"cut at {cut}");
+        }
+    }
+
     [Fact]
     public void What_nobody_asked_for_is_a_fault_but_for_what_came_with_the_answer_before()
     {
