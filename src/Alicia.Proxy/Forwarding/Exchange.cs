@@ -189,6 +189,8 @@ internal sealed partial class Exchange : HttpTransformer
         BrokenOff = true;
         Fail();
         _member.Gate.BrokeOff();
+        // Before the caller's connection is cut for it: who looks at the statistics after that finds it counted.
+        Finish();
     }
 
     /// <summary>

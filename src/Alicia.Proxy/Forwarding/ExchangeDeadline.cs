@@ -12,6 +12,7 @@ internal sealed class ExchangeDeadline : IDisposable
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _source;
     private readonly TimeSpan _response;
+    private readonly Silence _silence;
     private readonly TimeSpan _eventStreamIdle;
     private TimeSpan _idle;
     private readonly TimeSpan? _overall;
@@ -20,8 +21,9 @@ internal sealed class ExchangeDeadline : IDisposable
     private readonly long _startedAt;
     private bool _answered;
 
-    private ExchangeDeadline(ServiceSettings settings, TimeProvider time, long requestAt)
+    private ExchangeDeadline(ServiceSettings settings, TimeProvider time, long requestAt, Silence silence)
     {
+        _silence = silence;
         _time = time;
         _response = settings.Get(SettingKeys.ResponseTimeout);
         _idle = settings.Get(SettingKeys.IdleTimeout);
@@ -46,7 +48,7 @@ internal sealed class ExchangeDeadline : IDisposable
     public static ExchangeDeadline? For(ServiceSettings settings, TimeProvider time, long requestAt, Silence silence) =>
         silence == Silence.Ordinary && settings.Get(SettingKeys.OverallTimeout) is null && settings.Get(SettingKeys.RetryPerTry) is null && settings.Get(SettingKeys.ResponseTimeout) == settings.Get(SettingKeys.IdleTimeout)
             ? null
-            : new ExchangeDeadline(settings, time, requestAt);
+            : new ExchangeDeadline(settings, time, requestAt, silence);
 
     /// <summary>Bytes of a body have moved, or the next ones are waited for: the time that they may be silent begins again.</summary>
     public void Progress() => Rearm(_idle);
@@ -61,9 +63,12 @@ internal sealed class ExchangeDeadline : IDisposable
         Rearm(_idle);
     }
 
-    /// <summary>The answer is a stream of events: silences in it are long.</summary>
+    /// <summary>The answer is a stream of events: silences in it are long, where the request asked for such.</summary>
     public void StreamsEvents()
     {
+        // YARP's own timeout was set before anybody knew of the answer.
+        if (_silence != Silence.Events)
+            return;
         _idle = _eventStreamIdle;
         Rearm(_idle);
     }

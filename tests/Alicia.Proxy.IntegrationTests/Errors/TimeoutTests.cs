@@ -111,6 +111,19 @@ public sealed class TimeoutTests(DataPlaneFixture fixture) : IClassFixture<DataP
         (await fixture.Proxy.Registry.GetJsonAsync(service)).GetProperty("failed_requests").GetInt64().Should().Be(0);
     }
 
+    [Theory]
+    [InlineData("Accept: text/event-stream\r\n", true)]
+    [InlineData("", false)]
+    public async Task An_event_stream_that_was_asked_for_may_be_silent_for_longer_than_other_answers(string accept, bool whole)
+    {
+        await using var backend = await Backend.StartAsync("events");
+        var host = await fixture.ServiceAsync(backend, new { timeouts = new { response = 20, idle = 0.4, event_stream_idle = 20 } });
+
+        var answer = await fixture.SendAsync($"GET /sse?events=3&ms=1000 HTTP/1.1\r\nHost: {host}\r\n{accept}Connection: close\r\n\r\n");
+
+        (answer.Status, answer.End).Should().Be((200, whole ? RawEnd.Closed : RawEnd.Reset));
+    }
+
     [Fact]
     public async Task An_exchange_that_takes_too_long_in_all_is_cut()
     {

@@ -91,7 +91,7 @@ public sealed class HangingInstanceTests(GuardedProxy guarded, ITestOutputHelper
     [Fact]
     public async Task Requests_that_time_out_open_the_circuit()
     {
-        var service = await guarded.ServiceAsync(2, new { health_check = GuardedProxy.RareProbes, timeouts = new { response = 0.2 }, circuit_breaker = new { recovery_timeout = 60 } });
+        var service = await guarded.ServiceAsync(2, new { health_check = GuardedProxy.RareProbes, timeouts = new { response = 0.2 }, circuit_breaker = new { recovery_timeout = 60 }, retry = new { attempts = 0 } });
         await guarded.Backends[0].ModeAsync(new BackendMode(Hang: true));
 
         (await guarded.SendAsync(service, 10, "status/204")).Count(s => s == 504).Should().Be(5);

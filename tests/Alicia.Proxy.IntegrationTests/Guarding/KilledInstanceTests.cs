@@ -51,7 +51,7 @@ public sealed class KilledInstanceTests(GuardedProxy guarded, ITestOutputHelper 
         var dead = await guarded.Registry.UntilInstanceAsync(service, "victim", "unhealthy", i => i.Health() == "unhealthy", _soon);
 
         output.WriteLine($"unhealthy {Stopwatch.GetElapsedTime(refused).TotalMilliseconds:0} ms after the refused request");
-        statuses.Should().BeEquivalentTo([204, 502]);
+        statuses.Should().AllBeEquivalentTo(204, "a refused request goes to the other instance");
         (dead.Circuit(), dead.Reason()).Should().Be(("open", "probes_failed"));
         (await guarded.SendAsync(service, 20, "status/204")).Should().AllBeEquivalentTo(204);
     }

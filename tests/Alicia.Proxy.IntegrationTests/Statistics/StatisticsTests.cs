@@ -30,7 +30,7 @@ public sealed class StatisticsTests(RunningProxy running) : IClassFixture<Runnin
     [InlineData("reset", HttpStatusCode.BadGateway, true)]
     public async Task Failures_are_counted_when_their_answer_arrives(string path, HttpStatusCode status, bool failure)
     {
-        var service = await running.ServiceAsync(1);
+        var service = await running.ServiceAsync(1, new { retry = new { attempts = 0 } });
 
         for (var sent = 1; sent <= 50; sent++)
         {
@@ -49,7 +49,7 @@ public sealed class StatisticsTests(RunningProxy running) : IClassFixture<Runnin
     [InlineData("cut?after=0&length=200")]
     public async Task A_cut_answer_is_a_failure_of_the_instance_and_no_abort_of_the_caller(string path)
     {
-        var service = await running.ServiceAsync(1);
+        var service = await running.ServiceAsync(1, new { retry = new { attempts = 0 } });
 
         for (var sent = 1; sent <= 20; sent++)
         {
