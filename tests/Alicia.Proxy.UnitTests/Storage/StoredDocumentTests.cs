@@ -58,6 +58,8 @@ public sealed class StoredDocumentTests
             settings.TryGet(key, out var reread).Should().BeTrue(text);
             if (value is IReadOnlyList<int> codes)
                 reread.Should().BeAssignableTo<IReadOnlyList<int>>().Which.Should().Equal(codes);
+            else if (key.Codec is FieldValuesCodec or FieldNamesCodec)
+                key.Codec.ToText(reread).Should().Be(key.Codec.ToText(value), text);
             else
                 reread.Should().Be(value, text);
         }
@@ -151,6 +153,9 @@ public sealed class StoredDocumentTests
             StatusRangesCodec => "200,301-308",
             StatusListCodec => (IReadOnlyList<int>)[418, 599],
             TextCodec when key == SettingKeys.HealthCheckPath => "/a?b=%20\"<e>",
+            TextCodec when key == SettingKeys.RateLimitField || key.WirePath == "tls.profile" || key.WirePath == "tls.server_name" => "x-1",
+            FieldValuesCodec => FieldNames.NoValues.Add("X-A", "b, \"c\"").Add("Authorization", ""),
+            FieldNamesCodec => (IReadOnlyList<string>)["Cookie", "X-A"],
             TextCodec when key == SettingKeys.HashName || key == SettingKeys.AffinityCookie => "__Host-x",
             TextCodec when key == SettingKeys.HealthCheckHost => "[::1]:8080",
             TextCodec => " \"ok\"\n日本 ",
