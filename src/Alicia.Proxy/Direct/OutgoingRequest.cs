@@ -42,7 +42,8 @@ internal sealed class OutgoingRequest : IDisposable
         HasBody = context.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody == true;
         _isChunked = HasBody && request.ContentLength is null;
         _isComplete = !HasBody;
-        IsHead = HttpMethods.IsHead(request.Method);
+        // Methods have case, and it goes out as it came: to the instance "head" is another method, whose answer has a body.
+        IsHead = request.Method == HttpMethods.Head;
         _out = new HeadWriter(HeadBytes);
         try
         {
@@ -87,6 +88,9 @@ internal sealed class OutgoingRequest : IDisposable
             connection.UploadFrom(_reading!);
             if (!AwaitsContinue)
                 ReadAhead();
+            // The body was refused before anything of it went out: the head must not go alone.
+            if (Fault is not null)
+                return ValueTask.FromResult(FirstSend.NothingSent);
         }
 
         return connection.SendFirstAsync(_out.Buffer.AsMemory(0, _out.Length));
@@ -148,7 +152,7 @@ internal sealed class OutgoingRequest : IDisposable
 
     /// <summary>Methods that usually have a body say that there is none: servers that speak an older HTTP ask for it.</summary>
     private static bool SaysItsLength(string method) =>
-        !(HttpMethods.IsGet(method) || HttpMethods.IsHead(method) || HttpMethods.IsDelete(method) || HttpMethods.IsOptions(method) || HttpMethods.IsTrace(method));
+        !(method == HttpMethods.Get || method == HttpMethods.Head || method == HttpMethods.Delete || method == HttpMethods.Options || method == HttpMethods.Trace);
 
     /// <summary>Takes what is there of the body without waiting, behind the head.</summary>
     private void ReadAhead()

@@ -25,9 +25,14 @@ internal static class HopByHop
     /// <summary>True when <c>Transfer-Encoding</c> says <c>chunked</c> and nothing else, which is the one coding that gets undone here.</summary>
     public static bool IsChunkedAlone(StringValues codings) => codings.Count == 1 && "chunked".Equals(codings[0], StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>True when <c>Connection</c> nominates the field <paramref name="name"/>.</summary>
+    /// <summary>
+    /// True when <c>Connection</c> nominates the field <paramref name="name"/>. Not Content-Length, whatever it says: a body without the length that it came with would be read as the next
+    /// request.
+    /// </summary>
     public static bool IsNominated(StringValues connection, string name)
     {
+        if (name.Equals("Content-Length", StringComparison.OrdinalIgnoreCase))
+            return false;
         foreach (var line in connection)
         {
             foreach (var part in line.AsSpan().Split(','))
