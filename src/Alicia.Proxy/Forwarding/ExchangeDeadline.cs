@@ -12,7 +12,6 @@ internal sealed class ExchangeDeadline : IDisposable
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _source;
     private readonly TimeSpan _response;
-    private readonly Silence _silence;
     private readonly TimeSpan _eventStreamIdle;
     private TimeSpan _idle;
     private readonly TimeSpan? _overall;
@@ -21,9 +20,8 @@ internal sealed class ExchangeDeadline : IDisposable
     private readonly long _startedAt;
     private bool _answered;
 
-    private ExchangeDeadline(ServiceSettings settings, TimeProvider time, long requestAt, Silence silence)
+    private ExchangeDeadline(ServiceSettings settings, TimeProvider time, long requestAt)
     {
-        _silence = silence;
         _time = time;
         _response = settings.Get(SettingKeys.ResponseTimeout);
         _idle = settings.Get(SettingKeys.IdleTimeout);
@@ -47,8 +45,9 @@ internal sealed class ExchangeDeadline : IDisposable
     /// <param name="silence">What silences it may have: YARP has one timeout for all phases of a request, and for some requests only a late phase may be silent for long.</param>
     public static ExchangeDeadline? For(ServiceSettings settings, TimeProvider time, long requestAt, Silence silence) =>
         silence == Silence.Ordinary && settings.Get(SettingKeys.OverallTimeout) is null && settings.Get(SettingKeys.RetryPerTry) is null && settings.Get(SettingKeys.ResponseTimeout) == settings.Get(SettingKeys.IdleTimeout)
+        && settings.Get(SettingKeys.EventStreamIdle) >= settings.Get(SettingKeys.IdleTimeout)
             ? null
-            : new ExchangeDeadline(settings, time, requestAt, silence);
+            : new ExchangeDeadline(settings, time, requestAt);
 
     /// <summary>Bytes of a body have moved, or the next ones are waited for: the time that they may be silent begins again.</summary>
     public void Progress() => Rearm(_idle);
@@ -63,12 +62,11 @@ internal sealed class ExchangeDeadline : IDisposable
         Rearm(_idle);
     }
 
-    /// <summary>The answer is a stream of events: silences in it are long, where the request asked for such.</summary>
+    /// <summary>
+    /// The answer is a stream of events: silences in it have a limit of their own. Where the request did not ask for such, YARP's timeout, which was set before anybody knew of the answer, may end it earlier.
+    /// </summary>
     public void StreamsEvents()
     {
-        // YARP's own timeout was set before anybody knew of the answer.
-        if (_silence != Silence.Events)
-            return;
         _idle = _eventStreamIdle;
         Rearm(_idle);
     }

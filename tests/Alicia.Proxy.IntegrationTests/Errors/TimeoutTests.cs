@@ -112,14 +112,14 @@ public sealed class TimeoutTests(DataPlaneFixture fixture) : IClassFixture<DataP
     }
 
     [Theory]
-    [InlineData("Accept: text/event-stream\r\n", true)]
-    [InlineData("", false)]
-    public async Task An_event_stream_that_was_asked_for_may_be_silent_for_longer_than_other_answers(string accept, bool whole)
+    [InlineData("Accept: text/event-stream\r\n", 20, 0.4, 1000, true)]
+    [InlineData("", 2, 2, 6000, false)]
+    public async Task An_event_stream_that_was_asked_for_may_be_silent_for_longer_than_other_answers(string accept, double response, double idle, int ms, bool whole)
     {
         await using var backend = await Backend.StartAsync("events");
-        var host = await fixture.ServiceAsync(backend, new { timeouts = new { response = 20, idle = 0.4, event_stream_idle = 20 } });
+        var host = await fixture.ServiceAsync(backend, new { timeouts = new { response, idle, event_stream_idle = 20 } });
 
-        var answer = await fixture.SendAsync($"GET /sse?events=3&ms=1000 HTTP/1.1\r\nHost: {host}\r\n{accept}Connection: close\r\n\r\n");
+        var answer = await fixture.SendAsync($"GET /sse?events=3&ms={ms} HTTP/1.1\r\nHost: {host}\r\n{accept}Connection: close\r\n\r\n");
 
         (answer.Status, answer.End).Should().Be((200, whole ? RawEnd.Closed : RawEnd.Reset));
     }

@@ -139,7 +139,7 @@ internal static partial class SettingKeys
         "How long an upgraded connection, such as a WebSocket, may be silent in both directions.");
 
     public static readonly SettingKey<TimeSpan> EventStreamIdle = Add("Timeouts:EventStreamIdle", Hour, new DurationCodec(Tick, Day),
-        "How long an answer of server-sent events may be silent, where the request asked for such with Accept.");
+        "How long an answer of server-sent events may be silent. Where Accept did not ask for such: at most the longer of Idle and Response.");
 
     public static readonly SettingKey<TimeSpan?> OverallTimeout = Add("Timeouts:Overall", (TimeSpan?)null, new OptionalDurationCodec(Tick, Day),
         "How long a request may take in all, with its waiting and all its tries. None: no limit.");
