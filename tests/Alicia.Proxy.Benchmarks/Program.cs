@@ -14,6 +14,7 @@ const string Usage = """
       peers       this proxy beside nginx, HAProxy, Caddy and bare YARP: tests/bench/run builds and runs it
       metrics     what being observed costs, and a scrape of many instances
       probe       what health checks cost
+      fuzz        the parser of answers against a reference, on as many generated answers as there is time for
       simulate    what each algorithm makes of an ailing instance, in virtual time
       strict      whether the guard of HTTP/1.1 reads generated inputs rightly, and what it costs
       bus         what a storm of messages on the bus does to requests
@@ -38,6 +39,7 @@ try
             return await PickRun.RunAsync(rest);
         case "simulate":
             return await SimulateRun.RunAsync(rest);
+        case "fuzz":
         case "registry":
         case "forward":
         case "peers":
@@ -50,6 +52,7 @@ try
             {
                 return await (args[0] switch
                 {
+                    "fuzz" => FuzzRun.RunAsync(rest, interrupted.Token),
                     "registry" => RegistryRun.RunAsync(rest, interrupted.Token),
                     "forward" => ForwardRun.RunAsync(rest, interrupted.Token),
                     "peers" => PeersRun.RunAsync(rest, interrupted.Token),

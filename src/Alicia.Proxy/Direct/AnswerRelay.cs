@@ -23,12 +23,13 @@ internal readonly struct AnswerRelay(HttpContext context, IDirectExchange exchan
     public ValueTask<Ending> RunAsync(BodyFraming framing)
     {
         connection.DeliverTo(_caller);
+        var mayHaveBytes = connection.Head.Status != StatusCodes.Status205ResetContent;
         return framing switch
         {
             BodyFraming.None => default,
             BodyFraming.Length => CountedAsync(connection.Head.ContentLength),
-            BodyFraming.Chunked => ChunkedAsync(connection.Head.Status != StatusCodes.Status205ResetContent),
-            _ => UntilCloseAsync(),
+            BodyFraming.Chunked => ChunkedAsync(mayHaveBytes),
+            _ => UntilCloseAsync(mayHaveBytes),
         };
     }
 
@@ -98,10 +99,12 @@ internal readonly struct AnswerRelay(HttpContext context, IDirectExchange exchan
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<Ending> UntilCloseAsync()
+    private async ValueTask<Ending> UntilCloseAsync(bool mayHaveBytes)
     {
         while (true)
         {
+            if (!connection.Received.IsEmpty && !mayHaveBytes)
+                return Broken(Malformed());
             if (connection.Received.Length > 0)
                 await WriteAsync(connection.Received.Length);
             if (await MoreAsync(mayEnd: true) is { } ending)
@@ -183,7 +186,13 @@ internal readonly struct AnswerRelay(HttpContext context, IDirectExchange exchan
         if (received == 0 && mayEnd)
             return default(Ending);
         if (received <= 0)
+        {
+            // What came is the caller's, though it is not all.
+            if (context.Response.HasStarted && _caller.UnflushedBytes > 0 && await FlushAsync() is { } gone)
+                return gone;
             return Broken(Ended());
+        }
+
         connection.Progress();
         return null;
     }

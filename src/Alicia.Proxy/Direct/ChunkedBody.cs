@@ -1,20 +1,23 @@
+using Alicia.Proxy.Http1;
+
 namespace Alicia.Proxy.Direct;
 
 /// <summary>
-/// Takes the chunks off a body (RFC 9112, section 7.1), wherever the bytes are cut on their way. Strict: a size is hexadecimal digits, every line ends in CR LF, an extension has no
-/// control characters.
+/// Takes the chunks off a body (RFC 9112, section 7.1), wherever the bytes are cut on their way. Strict: a size is hexadecimal digits and nothing else, every line ends in CR LF, extensions follow their
+/// grammar although they mean nothing.
 /// </summary>
 internal sealed class ChunkedBody
 {
     /// <summary>Fifteen hexadecimal digits are more bytes than any body has, and fit.</summary>
     private const int MaxSizeDigits = 15;
 
-    /// <summary>Bytes of one chunk's extension. Nobody uses them; without a bound an instance could send nothing else for ever.</summary>
+    /// <summary>Bytes of one chunk's extensions. Nobody uses them; without a bound an instance could send nothing else for ever.</summary>
     private const int MaxExtension = 4096;
 
     private Phase _phase;
     private long _left;
     private int _count;
+    private byte[]? _extension;
     private byte[]? _trailers;
     private int _trailerLength;
     private HeadScan _scan;
@@ -22,7 +25,6 @@ internal sealed class ChunkedBody
     private enum Phase : byte
     {
         Size,
-        Blanks,
         Extension,
         SizeLineFeed,
         Data,
@@ -42,8 +44,8 @@ internal sealed class ChunkedBody
     public void Reset()
     {
         (_phase, _left, _count, _trailerLength, _scan) = (Phase.Size, 0, 0, 0, default);
-        // Trailers are rare.
-        _trailers = null;
+        // Both are rare.
+        (_extension, _trailers) = (null, null);
     }
 
     /// <summary>Reads the trailers, once the body is done.</summary>
@@ -101,15 +103,13 @@ internal sealed class ChunkedBody
                 if (_count == 0)
                     return false;
                 _count = 0;
-                return TryAfterSize(b);
-            case Phase.Blanks:
-                return ++_count <= MaxExtension && TryAfterSize(b);
+                _phase = b == '\r' ? Phase.SizeLineFeed : Phase.Extension;
+                return b == '\r' || (b == ';' && TryExtend(b));
             case Phase.Extension:
-                if (b == '\r')
-                    _phase = Phase.SizeLineFeed;
-                else if (++_count > MaxExtension || (b < ' ' && b != '\t') || b == 127)
-                    return false;
-                return true;
+                if (b != '\r')
+                    return TryExtend(b);
+                _phase = Phase.SizeLineFeed;
+                return Syntax.AreExtensions(_extension.AsSpan(0, _count));
             case Phase.SizeLineFeed:
                 _count = 0;
                 _phase = _left == 0 ? Phase.Trailers : Phase.Data;
@@ -123,16 +123,13 @@ internal sealed class ChunkedBody
         }
     }
 
-    // Blanks may stand before an extension, and some servers fill up a size of fixed width with them.
-    private bool TryAfterSize(byte b)
+    private bool TryExtend(byte b)
     {
-        _phase = b switch
-        {
-            (byte)'\r' => Phase.SizeLineFeed,
-            (byte)';' => Phase.Extension,
-            _ => Phase.Blanks,
-        };
-        return b is (byte)'\r' or (byte)';' or (byte)' ' or (byte)'\t';
+        if (_count == MaxExtension || (b < ' ' && b != '\t') || b == 127)
+            return false;
+        _extension ??= new byte[MaxExtension];
+        _extension[_count++] = b;
+        return true;
     }
 
     private static int HexValue(byte digit) => digit <= '9' ? digit - '0' : (digit | 0x20) - 'a' + 10;

@@ -61,7 +61,7 @@ internal sealed class ResponseHead
     public bool IsInterim => Status < 200 && Status != StatusCodes.Status101SwitchingProtocols;
 
     /// <summary>True when the connection may be used again once the body has ended.</summary>
-    public bool KeepsConnection => !SaysClose && (IsOld ? SaysKeepAlive && !IsChunked : true);
+    public bool KeepsConnection => !SaysClose && (!IsOld || SaysKeepAlive);
 
     /// <summary>The value of <c>grpc-status</c>, or null.</summary>
     public string? GrpcStatus => Has(KnownFields.GrpcStatus) ? Values(KnownFields.GrpcStatus).ToString() : null;

@@ -81,9 +81,9 @@ internal static class ResponseParser
         if (!TryStatusLine(bytes.AsSpan(start, lineEnd - start), out var status, out var isOld, out var reason))
             return false;
         head.StatusLine(status, isOld, reason);
-        // A length beside a coding is how answers are smuggled; a 205 has no body, whatever it says.
+        // A length beside a coding is how answers are smuggled, and HTTP/1.0 has no codings (RFC 9112, section 6.1); a 205 has no body, whatever it says.
         return TryFields(bytes, lineEnd + 2, end, head, isTrailers: false)
-            && !(head.IsChunked && head.ContentLength >= 0)
+            && !(head.IsChunked && (head.IsOld || head.ContentLength >= 0))
             && (status != StatusCodes.Status205ResetContent || head.ContentLength <= 0);
     }
 

@@ -115,7 +115,7 @@ internal static class Syntax
     }
 
     /// <summary><c>*( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] )</c> to the end.</summary>
-    private static bool AreExtensions(ReadOnlySpan<byte> text)
+    public static bool AreExtensions(ReadOnlySpan<byte> text)
     {
         while (!text.IsEmpty)
         {

@@ -22,7 +22,7 @@ public sealed partial class RoomDependencyTests
         ["Registry"] = ["Events"],
         ["Storage"] = ["Registry"],
         ["Connections"] = ["Http1", "Live", "Registry", "Tls"],
-        ["Direct"] = ["Connections", "Live"],
+        ["Direct"] = ["Connections", "Http1", "Live"],
         ["RateLimits"] = ["Registry"],
         ["Balancing"] = ["RateLimits", "Circuit", "Connections", "Live", "Registry"],
         ["Admission"] = ["Balancing", "Circuit", "Live", "Registry"],

@@ -12,7 +12,7 @@ public sealed class ChunkedBodyTests
     [InlineData("05\r\nhello\r\n1\r\n!\r\n0\r\n\r\n", "hello!")]
     [InlineData("A\r\n0123456789\r\nb\r\n\r\n\r\n\r\n\r\n\r\n\0\r\n0\r\n\r\n", "0123456789\r\n\r\n\r\n\r\n\r\n\0")]
     [InlineData("5;a=b\r\nhello\r\n0;c\r\n\r\n", "hello")]
-    [InlineData("5 \t;a=\"b\"\r\nhello\r\n0  \r\n\r\n", "hello")]
+    [InlineData("5;a=\"b;\\\"\" \t; c\r\nhello\r\n0\r\n\r\n", "hello")]
     [InlineData("1\r\nx\r\n0\r\nX-T: 1\r\nX-U:\r\n\r\n", "x")]
     public void A_body_is_the_same_however_it_is_cut(string text, string body)
     {
@@ -41,6 +41,12 @@ public sealed class ChunkedBodyTests
     [InlineData("5\r\nhello\n0\r\n\r\n")]
     [InlineData("5\r\nhello!\r\n0\r\n\r\n")]
     [InlineData("5;\nhello\r\n")]
+    [InlineData("5 \r\nhello\r\n")]
+    [InlineData("5 ;a\r\nhello\r\n")]
+    [InlineData("5;\r\nhello\r\n")]
+    [InlineData("5;a=\r\nhello\r\n")]
+    [InlineData("5;a=\"\r\nhello\r\n")]
+    [InlineData("5;\u00e9\r\nhello\r\n")]
     [InlineData("5;a\0\r\nhello\r\n")]
     [InlineData("5;a\rb\r\nhello\r\n")]
     [InlineData("1000000000000000\r\n")]
@@ -73,7 +79,6 @@ public sealed class ChunkedBodyTests
     public void Neither_an_extension_nor_trailers_go_on_for_ever()
     {
         Decode("5;" + new string('a', 5000), out _).Should().BeNull();
-        Decode("5" + new string(' ', 5000), out _).Should().BeNull();
         Decode("0\r\nX: " + new string('a', ResponseParser.MaxHeadBytes), out _).Should().BeNull();
     }
 
