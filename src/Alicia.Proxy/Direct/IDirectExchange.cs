@@ -17,7 +17,7 @@ internal interface IDirectExchange
     /// <summary>True when the reading of the answer's body was given up because time was up, the caller being still there.</summary>
     bool WentSilent { set; }
 
-    /// <summary>Writes the fields of the request but for the body's framing; <c>Content-Length</c> as the caller sent it is among them.</summary>
+    /// <summary>Writes the fields of the request. The body's framing, <c>Content-Length</c> and <c>Transfer-Encoding</c>, is not among them: it belongs to whoever sends the body.</summary>
     /// <exception cref="BadHttpRequestException">A field cannot be passed on.</exception>
     void WriteFields(HttpContext context, HeadWriter head);
 

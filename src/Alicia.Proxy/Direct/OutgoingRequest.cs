@@ -42,16 +42,19 @@ internal sealed class OutgoingRequest : IDisposable
         HasBody = context.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody == true;
         _isChunked = HasBody && request.ContentLength is null;
         _isComplete = !HasBody;
-        // Methods have case, and it goes out as it came: to the instance "head" is another method, whose answer has a body.
+        // Methods have case: to an instance "head" is another method, whose answer has a body.
         IsHead = request.Method == HttpMethods.Head;
         _out = new HeadWriter(HeadBytes);
         try
         {
             _out.RequestLine(request.Method, exchange.Target);
             exchange.WriteFields(context, _out);
+            // The framing is what the body is sent by, and not what any field says: a body behind a head without it would be the next request.
             if (_isChunked)
                 _out.Raw("Transfer-Encoding: chunked\r\n"u8);
-            else if (!HasBody && request.ContentLength is null && SaysItsLength(request.Method))
+            else if (HasBody)
+                _out.Field("Content-Length", request.ContentLength!.Value.ToString(CultureInfo.InvariantCulture));
+            else if (request.ContentLength is not null || SaysItsLength(request.Method))
                 _out.Raw("Content-Length: 0\r\n"u8);
             _out.Raw("\r\n"u8);
         }
@@ -75,7 +78,7 @@ internal sealed class OutgoingRequest : IDisposable
     public bool AwaitsContinue { get; private set; }
 
     /// <summary>True when all of it has gone out.</summary>
-    public bool IsSent => _isComplete && _upload is null or { IsCompletedSuccessfully: true };
+    public bool IsSent => _isComplete && Fault is null && (_upload is null || _upload.IsCompleted);
 
     /// <summary>Why the body did not go up; null while nothing is wrong with it.</summary>
     public Ending? Fault { get; private set; }
@@ -88,7 +91,7 @@ internal sealed class OutgoingRequest : IDisposable
             connection.UploadFrom(_reading!);
             if (!AwaitsContinue)
                 ReadAhead();
-            // The body was refused before anything of it went out: the head must not go alone.
+            // What is wrong with the body was there to be seen with the head: the instance gets neither.
             if (Fault is not null)
                 return ValueTask.FromResult(FirstSend.NothingSent);
         }
@@ -152,7 +155,7 @@ internal sealed class OutgoingRequest : IDisposable
 
     /// <summary>Methods that usually have a body say that there is none: servers that speak an older HTTP ask for it.</summary>
     private static bool SaysItsLength(string method) =>
-        !(method == HttpMethods.Get || method == HttpMethods.Head || method == HttpMethods.Delete || method == HttpMethods.Options || method == HttpMethods.Trace);
+        method is not ("GET" or "HEAD" or "DELETE" or "OPTIONS" or "TRACE");
 
     /// <summary>Takes what is there of the body without waiting, behind the head.</summary>
     private void ReadAhead()

@@ -73,7 +73,12 @@ internal sealed partial class Exchange : IDirectExchange
     {
         public void Host(string value) => head.Field("Host", value);
 
-        public void Add(string name, StringValues values) => head.Field(name, values);
+        public void Add(string name, StringValues values)
+        {
+            // The forwarder writes the framing itself, by the body that it sends.
+            if (!name.Equals("Content-Length", StringComparison.OrdinalIgnoreCase) && !name.Equals("Transfer-Encoding", StringComparison.OrdinalIgnoreCase))
+                head.Field(name, values);
+        }
     }
 
     /// <summary>The fields of an answer where it was received.</summary>

@@ -31,6 +31,7 @@ internal static class HopByHop
     /// </summary>
     public static bool IsNominated(StringValues connection, string name)
     {
+        // The length says where the message ends. Taken off, what is left of the message would be another one.
         if (name.Equals("Content-Length", StringComparison.OrdinalIgnoreCase))
             return false;
         foreach (var line in connection)

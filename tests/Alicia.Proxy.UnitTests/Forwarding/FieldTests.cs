@@ -95,6 +95,13 @@ public sealed class FieldTests
         });
 
     [Fact]
+    public void Connection_cannot_nominate_the_length()
+    {
+        HopByHop.IsNominated("close, content-length, X-Hop", "Content-Length").Should().BeFalse();
+        HopByHop.IsNominated("close, content-length, X-Hop", "x-hop").Should().BeTrue();
+    }
+
+    [Fact]
     public void A_request_that_carries_this_processs_mark_has_been_here()
     {
         var context = new DefaultHttpContext();
