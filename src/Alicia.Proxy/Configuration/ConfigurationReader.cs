@@ -58,12 +58,14 @@ internal static partial class ConfigurationReader
         return (read, faults);
     }
 
-    /// <summary>Without a credential to ask for, management is open to whoever reaches it, and so it must be this machine only.</summary>
+    /// <summary>
+    /// Without a credential to ask for, management is open to whoever reaches it, and so it must be this machine only. A PROXY header says that somebody stands in front, for others.
+    /// </summary>
     public static IEnumerable<ConfigurationFault> OpenManagementFaults(ProxyConfiguration configuration)
     {
         if (configuration.AsksForCredentials)
             yield break;
-        foreach (var address in configuration.Listen.Management.Where(address => !address.IsLoopback))
+        foreach (var address in configuration.Listen.Management.Where(address => !address.IsLoopback || address.ProxyProtocol))
         {
             yield return new ConfigurationFault(ConfigurationKeys.ListenManagement.Path,
                 $"{address} can be reached from other machines and there is no API key: listen on 127.0.0.1, [::1] or localhost, "

@@ -69,11 +69,35 @@ internal static class NetworkRules
 {
     private static readonly IPNetwork LinkLocalV4 = IPNetwork.Parse("169.254.0.0/16");
     private static readonly IPNetwork LinkLocalV6 = IPNetwork.Parse("fe80::/10");
+
+    /// <summary>Where Amazon's and Google's clouds keep their metadata services in IPv6: unique local addresses, and so inside networks that are allowed by default.</summary>
+    private static readonly IPNetwork[] MetadataV6 = [IPNetwork.Parse("fd00:ec2::254/128"), IPNetwork.Parse("fd20:ce::254/128")];
+
+    /// <summary>Networks whose addresses carry an IPv4 address that a gateway sends them to, and the byte at which it begins: NAT64 (RFC 6052) and 6to4 (RFC 3056).</summary>
+    private static readonly (IPNetwork Network, int At)[] CarriersOfV4 = [(IPNetwork.Parse("64:ff9b::/96"), 12), (IPNetwork.Parse("2002::/16"), 2)];
+
     private static readonly IPNetwork ThisNetwork = IPNetwork.Parse("0.0.0.0/8");
     private static readonly IPNetwork MulticastAndReserved = IPNetwork.Parse("224.0.0.0/3");
 
     /// <summary>Link-local addresses lead to cloud metadata services and to nothing that is registered on purpose.</summary>
-    public static bool IsLinkLocal(IPAddress address) => LinkLocalV4.Contains(address) || LinkLocalV6.Contains(address);
+    public static bool IsLinkLocal(IPAddress address)
+    {
+        if (LinkLocalV4.Contains(address) || LinkLocalV6.Contains(address))
+            return true;
+        foreach (var metadata in MetadataV6)
+        {
+            if (metadata.Contains(address))
+                return true;
+        }
+
+        foreach (var (network, at) in CarriersOfV4)
+        {
+            if (network.Contains(address))
+                return LinkLocalV4.Contains(new IPAddress(address.GetAddressBytes().AsSpan(at, 4)));
+        }
+
+        return false;
+    }
 
     /// <summary>Who counts as one caller: an IPv4 address, or the /64 network that one IPv6 customer has to choose addresses from.</summary>
     public static IPAddress CustomerOf(IPAddress? caller)

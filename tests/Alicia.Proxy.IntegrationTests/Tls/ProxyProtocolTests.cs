@@ -88,15 +88,17 @@ public sealed class ProxyProtocolTests(AnnouncedProxy announced) : IClassFixture
 
         await Eventually.Until("it is counted", async () => Refused(await MetricsPage.ReadAsync(proxy.Api), "untrusted") == 1);
 
+        // Whoever announces others wants them to show a key.
+        string[] settings = ["--ProxyProtocol:Trusted=127.0.0.1", "--Management:ApiKeys:test:Key=0123456789abcdef", "--Management:ApiKeys:test:Scopes=read"];
         await using var behind = await ProxyProcess.StartAsync(new ProxyOptions
         {
             ListenManagement = "proxy+http://127.0.0.1:0",
-            Arguments = ["--ProxyProtocol:Trusted=127.0.0.1"],
+            Arguments = settings,
             WaitForReady = false,
         });
         var authority = behind.ManagementAddress.Authority;
         await Eventually.Until("the proxy is ready", async () =>
-            (await ProxyProcess.RunAsync(["health", $"--Listen:Management=proxy+http://{authority}", "--ProxyProtocol:Trusted=127.0.0.1"])).ExitCode == 0);
+            (await ProxyProcess.RunAsync(["health", $"--Listen:Management=proxy+http://{authority}", .. settings])).ExitCode == 0);
     }
 
     [Fact]

@@ -62,6 +62,10 @@ public class ListenAndKeyRulesTests
         Valid(("Listen:Proxy", proxy), ("Listen:Management", management)).Listen.Management.Should().ContainSingle();
 
     [Fact]
+    public void Management_behind_a_proxy_that_speaks_for_others_wants_a_credential_though_it_listens_on_loopback() =>
+        FaultOf(("Listen:Management", "proxy+http://127.0.0.1:8023"), ("ProxyProtocol:Trusted", "127.0.0.1")).Key.Should().Be("Listen:Management");
+
+    [Fact]
     public void Management_beyond_loopback_needs_a_key()
     {
         var fault = FaultOf(("Listen:Management", "http://0.0.0.0:8023"));
