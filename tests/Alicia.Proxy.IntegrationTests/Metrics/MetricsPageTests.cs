@@ -76,6 +76,7 @@ public sealed class MetricsPageTests(RunningProxy running) : IClassFixture<Runni
             ["destination_unavailable"] = 1,
             ["connection_limit_reached"] = 2,
             ["proxy_loop_detected"] = 0,
+            ["http_request_denied"] = 0,
         });
         page.Requests(service).Should().Equal(new Dictionary<string, double> { ["a 2xx success"] = 1, ["- 5xx rejected"] = 3 });
     }
