@@ -1,8 +1,8 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Text;
-using Alicia.Proxy.IntegrationTests.Harness;
 using Alicia.Proxy.Corpus;
+using Alicia.Proxy.IntegrationTests.Harness;
 
 namespace Alicia.Proxy.IntegrationTests.Differential;
 
