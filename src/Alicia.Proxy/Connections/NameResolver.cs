@@ -36,18 +36,22 @@ internal sealed partial class NameResolver(ServiceRegistry registry, TimeProvide
 
     /// <summary>Resolves a name that has no addresses yet. All requests that wait for the same name share one look-up, and for a moment its failure.</summary>
     /// <exception cref="UpstreamConnectException">The name does not resolve, or not within the connect timeout.</exception>
-    public async Task<AddressSlot> FirstAsync(UpstreamEndpoint endpoint, CancellationToken cancellation)
+    /// <param name="endpoint">Whose name.</param>
+    /// <param name="left">What is left of the request's overall time; null where there is no such limit.</param>
+    /// <param name="cancellation">Ends the wait, not the look-up.</param>
+    public async Task<AddressSlot> FirstAsync(UpstreamEndpoint endpoint, TimeSpan? left, CancellationToken cancellation)
     {
+        var patience = left < endpoint.ConnectTimeout ? left.Value : endpoint.ConnectTimeout;
         try
         {
             var lookUp = endpoint.FirstLookUp(() => LookUpFirstAsync(endpoint), failed => time.GetElapsedTime(failed.ResolvedAt) < FailureMemory);
-            await lookUp.WaitAsync(endpoint.ConnectTimeout, time, cancellation);
+            await lookUp.WaitAsync(patience, time, cancellation);
             return endpoint.NextSlot()!;
         }
         catch (TimeoutException e)
         {
             Interlocked.Increment(ref _failures);
-            throw new UpstreamConnectException(ConnectFailure.DnsTimeout, $"The name '{endpoint.Host}' did not resolve within {endpoint.ConnectTimeout}.", e);
+            throw new UpstreamConnectException(ConnectFailure.DnsTimeout, $"The name '{endpoint.Host}' did not resolve within {patience}.", e);
         }
         catch (SocketException e)
         {

@@ -32,7 +32,7 @@ internal sealed partial class AttemptForwarder(
         try
         {
             record?.BeginAttempt(context, member.Endpoint, request.Target);
-            var slot = member.Endpoint.NextSlot() ?? await resolver.FirstAsync(member.Endpoint, context.RequestAborted);
+            var slot = member.Endpoint.NextSlot() ?? await resolver.FirstAsync(member.Endpoint, request.TimeLeft(), context.RequestAborted);
             if (record is not null)
                 record.Slot = slot;
             if (resolver.IsDue(member.Endpoint))

@@ -32,7 +32,7 @@ internal sealed class Prober(UpstreamConnector connector, NameResolver resolver,
         var waitsFor = "the name to resolve";
         try
         {
-            var slot = endpoint.NextProbed() ?? await resolver.FirstAsync(endpoint, either.Token);
+            var slot = endpoint.NextProbed() ?? await resolver.FirstAsync(endpoint, null, either.Token);
             if (resolver.IsDue(endpoint))
                 resolver.Refresh(endpoint);
 
