@@ -58,9 +58,9 @@ internal sealed class RawUpstream : IAsyncDisposable
             while (!_ended.IsCancellationRequested)
                 _ = ServeAsync(await _listener.AcceptSocketAsync(_ended.Token));
         }
-        catch (OperationCanceledException)
+        catch (Exception e) when (_ended.IsCancellationRequested && (e is OperationCanceledException or SocketException or InvalidOperationException))
         {
-            // Disposed.
+            // Disposed; between two acceptances the listener says so in its own words.
         }
     }
 

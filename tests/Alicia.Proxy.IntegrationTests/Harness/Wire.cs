@@ -205,9 +205,9 @@ internal sealed class WireServer : IAsyncDisposable
                 _ = ServeAsync(socket);
             }
         }
-        catch (OperationCanceledException)
+        catch (Exception e) when (_ended.IsCancellationRequested && (e is OperationCanceledException or SocketException or InvalidOperationException))
         {
-            // Disposed.
+            // Disposed; between two acceptances the listener says so in its own words.
         }
     }
 
