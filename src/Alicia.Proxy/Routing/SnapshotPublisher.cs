@@ -263,7 +263,7 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
 
         Line(upstream, service);
         upstream.Gates.Use([.. members.Select(m => m.Gate)], service.Settings.Get(SettingKeys.MaxEjectionPercent));
-        upstream.RateLimit = RateLimit.For(RateLimitRule.Of(service.Settings, _registry.Snapshot.Rules.RateLimitPartitions), upstream.RateLimit, _time);
+        upstream.RateLimit = RateLimit.For(RateLimitRule.Of(service.Settings, _registry.Snapshot.Rules.RateLimitPartitions), upstream.RateLimit);
         Arrange(upstream, [.. members], _policies[service.Settings.Get(SettingKeys.Algorithm)], service.Settings);
 
         // No slot on what is out of rotation: a request that still holds the old pool finds it closed and asks again, by the state that is in force already.
