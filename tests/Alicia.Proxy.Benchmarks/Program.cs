@@ -15,6 +15,7 @@ const string Usage = """
       metrics     what being observed costs, and a scrape of many instances
       probe       what health checks cost
       fuzz        the parser of answers against a reference, on as many generated answers as there is time for
+      parsers     every other parser against what must hold of it, on generated inputs
       simulate    what each algorithm makes of an ailing instance, in virtual time
       strict      whether the guard of HTTP/1.1 reads generated inputs rightly, and what it costs
       bus         what a storm of messages on the bus does to requests
@@ -40,6 +41,7 @@ try
         case "simulate":
             return await SimulateRun.RunAsync(rest);
         case "fuzz":
+        case "parsers":
         case "registry":
         case "forward":
         case "peers":
@@ -53,6 +55,7 @@ try
                 return await (args[0] switch
                 {
                     "fuzz" => FuzzRun.RunAsync(rest, interrupted.Token),
+                    "parsers" => ParserRun.RunAsync(rest, interrupted.Token),
                     "registry" => RegistryRun.RunAsync(rest, interrupted.Token),
                     "forward" => ForwardRun.RunAsync(rest, interrupted.Token),
                     "peers" => PeersRun.RunAsync(rest, interrupted.Token),

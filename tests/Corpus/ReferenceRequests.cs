@@ -11,7 +11,8 @@ internal static partial class ReferenceRequests
 {
     private const RegexOptions Plain = RegexOptions.CultureInvariant | RegexOptions.Singleline;
 
-    private static readonly string[] NotInTrailers =
+    /// <summary>What no trailer may be named, beside <c>X-Forwarded-*</c>.</summary>
+    public static readonly string[] NotInTrailers =
     [
         "age", "authorization", "cache-control", "connection", "content-encoding", "content-length", "content-range", "content-type", "cookie", "date", "expect", "expires", "forwarded", "host",
         "http2-settings", "if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "keep-alive", "location", "max-forwards", "pragma", "proxy-authenticate",

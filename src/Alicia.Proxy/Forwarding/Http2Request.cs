@@ -26,7 +26,7 @@ internal static class Http2Request
             return RequestFault.Target;
         if (rawTarget.Contains('#'))
             return RequestFault.Fragment;
-        if (request.Method.AsSpan().ContainsAnyExcept(Token))
+        if (request.Method.Length == 0 || request.Method.AsSpan().ContainsAnyExcept(Token))
             return RequestFault.Method;
         var host = request.Headers.Host.ToString();
         if (host.Length > MaxHost || !Ascii.IsValid(host))

@@ -11,7 +11,7 @@ internal sealed class StatusRanges : IEquatable<StatusRanges>
     public StatusRanges(string text)
     {
         _text = text;
-        _ranges = [.. text.Split(',').Select(part =>
+        _ranges = [.. text.Split(',', StringSplitOptions.TrimEntries).Select(part =>
         {
             var dash = part.IndexOf('-', StringComparison.Ordinal);
             return dash < 0 ? (Status(part), Status(part)) : (Status(part[..dash]), Status(part[(dash + 1)..]));
@@ -37,5 +37,5 @@ internal sealed class StatusRanges : IEquatable<StatusRanges>
 
     public override string ToString() => _text;
 
-    private static int Status(string text) => int.Parse(text, NumberStyles.AllowLeadingWhite | NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture);
+    private static int Status(string text) => int.Parse(text, NumberStyles.None, CultureInfo.InvariantCulture);
 }

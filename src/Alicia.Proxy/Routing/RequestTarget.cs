@@ -84,8 +84,9 @@ internal static class RequestTarget
                 return (Kind.Dot, 3);
             if (code.Equals("2f", StringComparison.OrdinalIgnoreCase) || code.Equals("5c", StringComparison.OrdinalIgnoreCase))
                 return (Kind.Separator, 3);
-            return (Kind.Other, 3);
         }
+
+        // A percent sign takes nothing with it but what was found above: two characters behind it need not be an escape, and may be a separator and a dot.
 
         return path[0] switch
         {

@@ -181,7 +181,13 @@ internal sealed class FieldNamesCodec : SettingCodec<IReadOnlyList<string>?>
         writer.WriteEndArray();
     }
 
-    public override string ToText(IReadOnlyList<string>? value) => value is null ? "none" : string.Join(',', value);
+    // A comma behind it makes a list of a name that alone would mean that there are none.
+    public override string ToText(IReadOnlyList<string>? value) => value switch
+    {
+        null => "none",
+        [var only] when IsNone(only) => only + ",",
+        _ => string.Join(',', value),
+    };
 
     public override void WriteSchema(Utf8JsonWriter writer)
     {
