@@ -1,6 +1,8 @@
 using Alicia.Proxy.Api.StatusPage;
+using Alicia.Proxy.Callers;
 using Alicia.Proxy.Forwarding;
 using Alicia.Proxy.Security;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.WebUtilities;
 
 namespace Alicia.Proxy.Api;
@@ -34,6 +36,8 @@ internal static partial class ManagementPlane
             context.Response.Headers[RequestIds.Field] = context.TraceIdentifier;
             return next(context);
         });
+        var limits = app.ApplicationServices.GetRequiredService<CallerLimits>();
+        app.Use(next => context => RefuseMalformedAsync(context, next, limits));
         app.Use(next => context => AnswerFaultsAsync(context, next, logger));
         app.UseRouting();
         app.Use(next => async context =>
@@ -113,6 +117,19 @@ internal static partial class ManagementPlane
         {
             note.Close(status);
         }
+    }
+
+    /// <summary>Refuses what is no request by the letter, as the data plane does: here too somebody may stand in front who reads it otherwise, and in-line requests go on to instances.</summary>
+    private static Task RefuseMalformedAsync(HttpContext context, RequestDelegate next, CallerLimits limits)
+    {
+        if (context.Request.Headers.Upgrade.Count > 0)
+            CallerGuard.WatchUpgrade(context);
+        var target = context.Features.Get<IHttpRequestFeature>()!.RawTarget;
+        var fault = HttpProtocol.IsHttp2(context.Request.Protocol) ? Http2Request.Check(context.Request, target, limits.Current.Requests)
+            // Perhaps this stands for a request that the server was not even shown.
+            : target == "*" ? context.Features.Get<GuardedInput>()?.Refusal
+            : null;
+        return fault is null ? next(context) : Problems.Of(fault.Status, fault.Detail).ExecuteAsync(context);
     }
 
     /// <summary>Gives a body to bare error answers (unknown path, wrong method) and an answer to exceptions.</summary>

@@ -7,6 +7,9 @@ namespace Alicia.Proxy.Configuration;
 /// <summary>The keys below <c>Limits:</c>: how much callers of the data plane may bring, how slow and how many they may be.</summary>
 internal static class LimitKeys
 {
+    /// <summary>Stands for <c>auto</c>: whoever opens the listeners knows how many files may be open.</summary>
+    public static readonly long? ByOpenFiles = 0;
+
     private static readonly List<ConfigurationKey> Declared = [];
 
     public static readonly ConfigurationKey<int> TargetBytes = Add("TargetBytes", 32 * 1024, new IntegerCodec(256, 64 * 1024), "Length of a request's target; beyond it 414.");
@@ -29,7 +32,8 @@ internal static class LimitKeys
     public static readonly ConfigurationKey<long?> ResponseBodyRate = Add("ResponseBodyRate", (long?)null, new OptionalCountCodec(1L << 30),
         "Bytes a second that a caller must take its answer with, after five seconds; connections of slower ones are closed.");
 
-    public static readonly ConfigurationKey<long?> Connections = Add("Connections", (long?)null, new OptionalCountCodec(1_000_000), "Callers' connections in all; further ones are closed.");
+    public static readonly ConfigurationKey<long?> Connections = Add("Connections", ByOpenFiles, new OptionalCountCodec(1_000_000, "auto"),
+        "Callers' connections in all; further ones are closed. 'auto': as many as there are file descriptors for, on either side.");
 
     public static readonly ConfigurationKey<long?> ConnectionsPerAddress = Add("ConnectionsPerAddress", (long?)null, new OptionalCountCodec(1_000_000),
         "Connections of one address (of IPv6, of one /64 network); further ones are closed.");
@@ -50,22 +54,29 @@ internal static class LimitKeys
 
 /// <summary>How much or how many of something at most, or <c>none</c> for any. Blank text is none.</summary>
 /// <param name="max">The largest number that can be meant.</param>
-internal sealed class OptionalCountCodec(long max) : ConfigurationCodec<long?>
+/// <param name="zero">A word that stands for 0, which nobody can mean otherwise; null when there is none.</param>
+internal sealed class OptionalCountCodec(long max, string? zero = null) : ConfigurationCodec<long?>
 {
-    public override string Rule { get; } = string.Create(CultureInfo.InvariantCulture, $"a whole number from 1 to {max}, or none");
+    public override string Rule { get; } = string.Create(CultureInfo.InvariantCulture, $"a whole number from 1 to {max}, {(zero is null ? "" : $"{zero} ")}or none");
 
     public override bool TryParseText(string text, out long? value)
     {
         value = null;
         if (text.Length == 0 || IsNone(text))
             return true;
+        if (text.Equals(zero, StringComparison.OrdinalIgnoreCase))
+        {
+            value = 0;
+            return true;
+        }
+
         if (!long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) || number < 1 || number > max)
             return false;
         value = number;
         return true;
     }
 
-    public override string ToText(long? value) => value?.ToString(CultureInfo.InvariantCulture) ?? "none";
+    public override string ToText(long? value) => value == 0 && zero is not null ? zero : value?.ToString(CultureInfo.InvariantCulture) ?? "none";
 
     public override void WriteSchema(Utf8JsonWriter writer)
     {
@@ -77,7 +88,7 @@ internal sealed class OptionalCountCodec(long max) : ConfigurationCodec<long?>
         writer.WriteEndObject();
         writer.WriteStartObject();
         writer.WriteString("type", "string");
-        writer.WriteString("pattern", "^([1-9][0-9]*|none|off)$");
+        writer.WriteString("pattern", $"^([1-9][0-9]*|none|off{(zero is null ? "" : $"|{zero}")})$");
         writer.WriteEndObject();
         writer.WriteEndArray();
     }

@@ -26,6 +26,7 @@ internal sealed record LimitsConfiguration
     /// <summary>Bytes a second.</summary>
     public required long? ResponseBodyRate { get; init; }
 
+    /// <summary>Default <see cref="LimitKeys.ByOpenFiles"/>.</summary>
     public required long? Connections { get; init; }
 
     public required long? ConnectionsPerAddress { get; init; }

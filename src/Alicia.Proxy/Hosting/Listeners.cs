@@ -3,6 +3,7 @@ using System.Text;
 using Alicia.Proxy.Callers;
 using Alicia.Proxy.Configuration;
 using Alicia.Proxy.Forwarding;
+using Alicia.Proxy.Http1;
 using Alicia.Proxy.ProxyProtocol;
 using Alicia.Proxy.Tls;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -21,7 +22,13 @@ internal sealed class Listeners(ListenConfiguration configuration, TimeSpan hand
     /// <summary>What the server may see besides the target in a request line: the guard, which comes before it, counts the target alone.</summary>
     private const int LineBesidesTarget = 256;
 
+    /// <summary>Who manages is few: dashboards, scrapers, followers of events. Beyond that it is somebody who wants descriptors and memory.</summary>
+    private const int ManagementConnections = 4096;
+    private const int ManagementConnectionsPerAddress = 1024;
+
+    private readonly CallerLimits _managementLimits = new();
     private Crowd? _callers;
+    private Crowd? _managers;
     private KestrelServerOptions? _server;
     private LimitsConfiguration? _limits;
     private readonly List<(string Plane, ListenAddress Address, ListenOptions Options)> _open = [];
@@ -31,6 +38,9 @@ internal sealed class Listeners(ListenConfiguration configuration, TimeSpan hand
 
     /// <summary>Callers' connections to the data plane.</summary>
     public Crowd Callers => _callers ??= new Crowd(Limits);
+
+    /// <summary>Connections to management.</summary>
+    public Crowd Managers => _managers ??= new Crowd(_managementLimits);
 
     /// <summary>True for a request that came in through a management listener.</summary>
     public static bool IsManagement(HttpContext context) => context.Features.Get<PlaneMark>() == PlaneMark.Management;
@@ -72,7 +82,10 @@ internal sealed class Listeners(ListenConfiguration configuration, TimeSpan hand
     public void Use(LimitsConfiguration limits)
     {
         _limits = limits;
-        Limits.Current = new(new(limits.TargetBytes, limits.FieldBytes, limits.FieldCount, limits.BodyBytes), limits.HeadTimeout, limits.Connections, limits.ConnectionsPerAddress);
+        var requests = new RequestLimits(limits.TargetBytes, limits.FieldBytes, limits.FieldCount, limits.BodyBytes);
+        Limits.Current = new(requests, limits.HeadTimeout, limits.Connections == LimitKeys.ByOpenFiles ? OpenFiles.Connections : limits.Connections, limits.ConnectionsPerAddress);
+        // Bodies there are bounded call by call; in-line requests may bring any.
+        _managementLimits.Current = new(requests with { BodyBytes = null }, limits.HeadTimeout, ManagementConnections, ManagementConnectionsPerAddress);
         if (_server?.Limits is not { } server)
             return;
         server.MinRequestBodyDataRate = limits.RequestBodyRate is { } up ? new MinDataRate(up, RateGrace) : null;
@@ -107,17 +120,16 @@ internal sealed class Listeners(ListenConfiguration configuration, TimeSpan hand
                 });
             }
 
-            if (mark != PlaneMark.Management)
-                options.Use(Callers.CountAll);
+            var (crowd, limits) = mark == PlaneMark.Management ? (Managers, _managementLimits) : (Callers, Limits);
+            options.Use(crowd.CountAll);
             // From here on the connection is whose it says: limits of one address count those behind a proxy apart.
             if (address.ProxyProtocol)
                 server.ApplicationServices.GetRequiredService<ProxyHeaders>().Use(options);
-            if (mark != PlaneMark.Management)
-                options.Use(Callers.CountAddress);
+            options.Use(crowd.CountAddress);
             if (address.Scheme == ListenScheme.Https)
                 server.ApplicationServices.GetRequiredService<Handshakes>().Use(options, handshakeTimeout, AsksForCertificate(server, mark));
-            if (mark != PlaneMark.Management && address.Scheme != ListenScheme.H2c)
-                options.Use(new CallerGuard(Limits, TimeProvider.System).Around);
+            if (address.Scheme != ListenScheme.H2c)
+                options.Use(new CallerGuard(limits, TimeProvider.System).Around);
             _open.Add((plane, address, options));
         }
 

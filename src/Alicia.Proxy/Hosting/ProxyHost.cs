@@ -148,7 +148,7 @@ internal sealed class ProxyHost : IAsyncDisposable
             services.AddHealth(_ => current.Value.Registry.RemoveAfter);
             services.AddEjection();
             services.AddManagement();
-            services.AddProxyMetrics(listeners.Callers, HealthEndpoints.Version);
+            services.AddProxyMetrics(listeners.Callers, listeners.Managers, HealthEndpoints.Version);
             services.AddProxyBus(configuration.Mqtt, listeners);
             services.AddRequestObservation(HealthEndpoints.Version);
             services.AddHostedService(s => new ConfigurationWatcher(loader, s.GetRequiredService<CurrentConfiguration>(), load.Stamps,

@@ -19,8 +19,9 @@ internal static class MetricsServices
     /// <summary>Adds the proxy's metrics.</summary>
     /// <param name="services">The services.</param>
     /// <param name="callers">Connections to the data plane.</param>
+    /// <param name="managers">Connections to management.</param>
     /// <param name="version">The program's.</param>
-    public static IServiceCollection AddProxyMetrics(this IServiceCollection services, Crowd callers, string version)
+    public static IServiceCollection AddProxyMetrics(this IServiceCollection services, Crowd callers, Crowd managers, string version)
     {
         services.AddSingleton<ProxyMeter>();
         services.AddSingleton(s =>
@@ -33,7 +34,7 @@ internal static class MetricsServices
             var (meter, census, lives, configuration) =
                 (s.GetRequiredService<ProxyMeter>(), s.GetRequiredService<CensusTaker>(), s.GetRequiredService<LiveTable>(), s.GetRequiredService<CurrentConfiguration>());
             _ = new InstanceMetrics(meter, census, lives, () => configuration.Value.Metrics.PerInstance);
-            _ = new ServiceMetrics(meter, census, lives, callers, s.GetRequiredService<UpstreamConnector>());
+            _ = new ServiceMetrics(meter, census, lives, callers, managers, s.GetRequiredService<UpstreamConnector>());
             _ = new ControlMetrics(meter, s.GetRequiredService<ServiceRegistry>(), s.GetRequiredService<SnapshotPublisher>(), s.GetRequiredService<GateSurroundings>(),
                 s.GetRequiredService<ProbeCounters>(), s.GetRequiredService<LeaseBook>(), s.GetRequiredService<NameResolver>(), s.GetRequiredService<EventLog>(),
                 s.GetRequiredService<AccessCounters>(), version);

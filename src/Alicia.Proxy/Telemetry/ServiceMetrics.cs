@@ -20,8 +20,9 @@ internal sealed class ServiceMetrics
     /// <param name="census">Who is there.</param>
     /// <param name="lives">Gets the histogram.</param>
     /// <param name="callers">Connections to the data plane.</param>
+    /// <param name="managers">Connections to management.</param>
     /// <param name="connector">Opens connections to instances.</param>
-    public ServiceMetrics(ProxyMeter meter, CensusTaker census, LiveTable lives, Crowd callers, UpstreamConnector connector)
+    public ServiceMetrics(ProxyMeter meter, CensusTaker census, LiveTable lives, Crowd callers, Crowd managers, UpstreamConnector connector)
     {
         (_census, _lives) = (census, lives);
         lives.Durations = meter.Durations("alicia_request_duration",
@@ -36,8 +37,11 @@ internal sealed class ServiceMetrics
         meter.Gauge("alicia_registry_instances", null, SeriesPer.ServiceAndState, "Registered instances by state.", Instances);
         meter.Gauge("alicia_client_connections", null, "Open connections of callers to the data plane.", () => callers.Count.Open);
         meter.Counter("alicia_client_connections_opened", null, "Connections that callers opened to the data plane.", () => callers.Count.Opened);
-        meter.Counter("alicia_client_connections_refused", null, SeriesPer.Proxy, "Connections of callers that were closed because there were too many, in all or of one address.", () =>
-            (IEnumerable<Measurement<long>>)[new(callers.RefusedOfAddress, [new("limit", "address")]), new(callers.Refused, [new("limit", "all")])]);
+        meter.Counter("alicia_client_connections_refused", null, SeriesPer.Proxy, "Connections that were closed because there were too many: to the data plane in all or of one address, or to management.", () =>
+            (IEnumerable<Measurement<long>>)
+            [
+                new(callers.RefusedOfAddress, [new("limit", "address")]), new(callers.Refused, [new("limit", "all")]), new(managers.Refused + managers.RefusedOfAddress, [new("limit", "management")]),
+            ]);
         meter.Gauge("alicia_upstream_connections", null, "Open connections to instances for requests, idle ones included; those of probes are not.", () => connector.Connections.Open);
         meter.Counter("alicia_upstream_connections_opened", null, "Connections that were opened to instances for requests.", () => connector.Connections.Opened);
     }
