@@ -30,10 +30,15 @@ internal static class BusServices
         });
         services.AddSingleton(s =>
         {
-            var registry = s.GetRequiredService<ServiceRegistry>();
+            var (registry, audit, topics) = (s.GetRequiredService<ServiceRegistry>(), s.GetRequiredService<AuditLog>(), s.GetRequiredService<Topics>());
             return new Suspicions(
                 s.GetRequiredService<SuspectInstance>(),
-                instance => registry.SubmitAsync(new RemoveInstance(instance.ServiceName, instance.InstanceId, DepartureReason.ReportedGone, instance.Epoch), CancellationToken.None),
+                async instance =>
+                {
+                    var (_, rejection, _) = await registry.SubmitAsync(new RemoveInstance(instance.ServiceName, instance.InstanceId, DepartureReason.ReportedGone, instance.Epoch), CancellationToken.None);
+                    if (rejection is null)
+                        audit.Bus(topics.Unregister, null, "done", $"instance {instance.InstanceId} of {instance.ServiceName} removed: its last will came, and its probe failed");
+                },
                 s.GetRequiredService<ILogger<Suspicions>>());
         });
         services.AddSingleton(s => new CommandDesk(

@@ -8,7 +8,7 @@ namespace Alicia.Proxy.Security;
 /// Finds the entry of configuration that a client certificate is: the one certificate by its fingerprint, or any of a subject that its authority vouches for. The handshake has shown
 /// that the caller has the private key; everything else about the certificate is looked at here, because the handshake takes any.
 /// </summary>
-internal sealed class ClientCertificates(TimeProvider time)
+internal sealed partial class ClientCertificates(TimeProvider time, ILogger<ClientCertificates> logger)
 {
     private const string ForClients = "1.3.6.1.5.5.7.3.2";
 
@@ -74,12 +74,26 @@ internal sealed class ClientCertificates(TimeProvider time)
             if (known && entry.Stamp == stamp)
                 return entry.Authorities;
             var fresh = new X509Certificate2Collection();
-            if (FaultOf(file) is null)
+            if (FaultOf(file) is { } fault)
+            {
+                fresh = known ? entry.Authorities : fresh;
+                LogRefused(logger, file, fault);
+            }
+            else
+            {
                 fresh.ImportFromPemFile(file);
-            else if (known)
-                fresh = entry.Authorities;
+                if (known)
+                    LogChanged(logger, file, fresh.Count);
+            }
+
             _authorities[file] = (stamp, fresh);
             return fresh;
         }
     }
+
+    [LoggerMessage(LogLevel.Information, "The authorities of client certificates were read again from {File}: {Count}")]
+    private static partial void LogChanged(ILogger logger, string file, int count);
+
+    [LoggerMessage(LogLevel.Error, "The authorities of client certificates were not read, the old ones stay: {File} {Fault}")]
+    private static partial void LogRefused(ILogger logger, string file, string fault);
 }

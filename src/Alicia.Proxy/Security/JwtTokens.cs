@@ -36,8 +36,14 @@ internal sealed partial class JwtTokens(CurrentConfiguration configuration, Time
 
     private static readonly TimeSpan LogPause = TimeSpan.FromMinutes(1);
 
+    /// <summary>How often an authority's keys are looked at again at most, when a token names one that is not known.</summary>
+    private static readonly TimeSpan KeysPause = TimeSpan.FromSeconds(10);
+
+    private static readonly TimeSpan FailurePause = TimeSpan.FromSeconds(1);
+
     private readonly Lock _lock = new();
     private KnownKeys? _known;
+    private long _failedAt;
     private long _lookedAt;
     private long _loggedAt;
 
@@ -71,6 +77,8 @@ internal sealed partial class JwtTokens(CurrentConfiguration configuration, Time
         options.RequireHttpsMetadata = jwt.Authority is { IsLoopback: false };
         options.Authority = jwt.Authority?.ToString();
         options.BackchannelTimeout = TimeSpan.FromSeconds(10);
+        // The library's five minutes would be as long without a key that the issuer signs by already, once somebody's made-up token has had the keys looked at again.
+        options.RefreshInterval = KeysPause;
         options.TokenValidationParameters = new TokenValidationParameters
         {
             ValidAlgorithms = Algorithms,
@@ -86,19 +94,45 @@ internal sealed partial class JwtTokens(CurrentConfiguration configuration, Time
             options.TokenValidationParameters.IssuerSigningKeyResolver = (_, _, kid, _) => KeysOf(file, kid);
         options.Events = new JwtBearerEvents
         {
+            OnMessageReceived = received => jwt.Authority is null ? Task.CompletedTask : FetchAsync(received),
             OnAuthenticationFailed = failed =>
             {
-                // Anything but a verdict on the token itself: the metadata could not be fetched. A malformed token is an argument that is at fault.
-                if (jwt.Authority is not null && failed.Exception is InvalidOperationException or IOException or HttpRequestException or OperationCanceledException)
-                {
-                    failed.HttpContext.Items[this] = true;
-                    LogOnceInAWhile(failed.Exception);
-                }
-
                 failed.Fail("not valid");
                 return Task.CompletedTask;
             },
         };
+    }
+
+    /// <summary>
+    /// Sees to it that the authority's keys are there before a token is held against them: the handler itself does not tell a token that is wrong from one that it has no keys for. While they cannot be had,
+    /// they are asked for at most once a second, whoever sends tokens.
+    /// </summary>
+    private async Task FetchAsync(MessageReceivedContext received)
+    {
+        var failedAt = Volatile.Read(ref _failedAt);
+        if (failedAt == 0 || time.GetElapsedTime(failedAt) >= FailurePause)
+        {
+            // A key that the issuer has taken back is good for nothing from then on, not for another hour.
+            if (received.Options.ConfigurationManager is BaseConfigurationManager manager)
+                manager.UseLastKnownGoodConfiguration = false;
+            try
+            {
+                await received.Options.ConfigurationManager!.GetConfigurationAsync(received.HttpContext.RequestAborted);
+                Volatile.Write(ref _failedAt, 0);
+                return;
+            }
+            catch (Exception e) when (e is InvalidOperationException or IOException or HttpRequestException or OperationCanceledException)
+            {
+                if (!received.HttpContext.RequestAborted.IsCancellationRequested)
+                {
+                    Volatile.Write(ref _failedAt, time.GetTimestamp());
+                    LogOnceInAWhile(e);
+                }
+            }
+        }
+
+        received.HttpContext.Items[this] = true;
+        received.Fail("not verifiable");
     }
 
     private Caller CallerOf(JwtConfiguration jwt, ClaimsPrincipal principal, DateTimeOffset? ends)

@@ -86,6 +86,43 @@ public sealed class MosquittoTests
         await UntilAnsweredAsync(proxy, "tts", 503);
     }
 
+    /// <summary>The audit log has every change by the bus, with its topic and who the sender says that it is; an instance that left by a last will too.</summary>
+    [NeedsPackageFact(Mosquitto.Package, Mosquitto.Clients)]
+    public async Task Changes_over_the_bus_are_in_the_audit_log()
+    {
+        await using var broker = await Mosquitto.StartAsync();
+        await using var backend = await Backend.StartAsync("a");
+        await using var proxy = await StartConnectedAsync(broker.Port, "--Registry:Store=memory");
+        var id = $"127.0.0.1:{backend.Port}";
+        async Task ToldAsync(string expected)
+        {
+            var line = await LoggedAsync(proxy, l => l.Contains("Alicia.Proxy.Security.AuditLog", StringComparison.Ordinal) && l.Contains(expected, StringComparison.Ordinal));
+            line.Should().EndWith(expected);
+        }
+
+        await broker.PublishAsync(Register, Announcement("tts", backend));
+        await ToldAsync($"\"bus sender tts_service\" on \"{Register}\": done: \"instance {id} of tts registered at http://{id}\"");
+        await broker.PublishAsync(Register, Announcement("tts", backend));
+        await broker.PublishAsync("alicia/loadbalancer/command", Enveloped(new { command = "set_algorithm", service_name = "tts", algorithm = "random" }));
+        await ToldAsync("\"bus sender tts_service\" on \"alicia/loadbalancer/command\": done: \"algorithm=random of tts\"");
+        await broker.PublishAsync("alicia/loadbalancer/command", Enveloped(new { command = "drain", service_name = "tts", instance_id = "nobody" }));
+        await broker.PublishAsync("alicia/load_balancer/command", Enveloped(new { command = "update_weights", service_name = "tts", weights = new Dictionary<string, int> { [id] = 7 } }));
+        await ToldAsync($"on \"alicia/load_balancer/command\": done: \"weights of tts: {id}=7\"");
+        await broker.PublishAsync(Unregister, Enveloped(new { service_name = "tts" }));
+        await ToldAsync($"on \"{Unregister}\": done: \"instance {id} of tts removed\"");
+
+        await using (var dying = await Backend.StartAsync("b"))
+        {
+            await broker.PublishAsync(Register, Announcement("stt", dying));
+            await UntilAnsweredAsync(proxy, "stt", 204);
+            id = $"127.0.0.1:{dying.Port}";
+        }
+
+        await broker.PublishAsync(Unregister, Enveloped(new { service_name = "stt", will = true }));
+        await ToldAsync($"\"bus sender unnamed\" on \"{Unregister}\": done: \"instance {id} of stt removed: its last will came, and its probe failed\"");
+        proxy.Process.Errors.Count(l => l.Contains("Alicia.Proxy.Security.AuditLog", StringComparison.Ordinal)).Should().Be(6, "what repeats itself or is refused changes nothing");
+    }
+
     [NeedsPackageFact(Mosquitto.Package, Mosquitto.Clients)]
     public async Task A_broker_that_was_killed_and_comes_back_finds_the_state_said_again_and_is_heard_again()
     {

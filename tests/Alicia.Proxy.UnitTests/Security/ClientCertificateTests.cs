@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Alicia.Proxy.Configuration;
 using Alicia.Proxy.Security;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 
 namespace Alicia.Proxy.UnitTests.Security;
@@ -20,7 +21,7 @@ public sealed class ClientCertificateTests : IDisposable
 
     public ClientCertificateTests()
     {
-        _certificates = new ClientCertificates(_time);
+        _certificates = new ClientCertificates(_time, NullLogger<ClientCertificates>.Instance);
         File.WriteAllText(CaFile, _authority.ExportCertificatePem());
     }
 
