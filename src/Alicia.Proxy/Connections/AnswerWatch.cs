@@ -12,29 +12,15 @@ internal sealed class ConnectionGoneException() : UnsentException("The instance 
 /// </summary>
 /// <param name="inner">The connection.</param>
 /// <param name="untilAnswer">True for a connection that takes one request and may then be something else: only the beginning of the answer is watched for.</param>
-internal sealed class AnswerWatch(Stream inner, bool untilAnswer = false) : Stream
+internal sealed class AnswerWatch(Stream inner, bool untilAnswer = false) : ConnectionStream(inner)
 {
     private bool _isOver;
     private bool _answerOwed;
     private bool _ended;
 
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => true;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
-
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        var read = inner.ReadAsync(buffer, cancellationToken);
+        var read = Inner.ReadAsync(buffer, cancellationToken);
         // A read of nothing waits for data and says nothing about the end.
         if (buffer.IsEmpty)
             return read;
@@ -55,32 +41,7 @@ internal sealed class AnswerWatch(Stream inner, bool untilAnswer = false) : Stre
             Volatile.Write(ref _answerOwed, true);
         }
 
-        return inner.WriteAsync(buffer, cancellationToken);
-    }
-
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) => ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-    public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) => WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-    public override Task FlushAsync(CancellationToken cancellationToken) => inner.FlushAsync(cancellationToken);
-
-    public override void Flush() => inner.Flush();
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override ValueTask DisposeAsync() => inner.DisposeAsync();
-
-    protected override void Dispose(bool disposing)
-    {
-        if (disposing)
-            inner.Dispose();
-        base.Dispose(disposing);
+        return Inner.WriteAsync(buffer, cancellationToken);
     }
 
     private int Came(int read)

@@ -4,76 +4,33 @@ using Alicia.Proxy.Http1;
 namespace Alicia.Proxy.Connections;
 
 /// <summary>A connection to an instance that speaks HTTP/1.1 by the letter, or fails: what the HTTP client reads of it has passed <see cref="StrictResponses"/>.</summary>
-internal sealed class StrictAnswers(Stream inner) : Stream
+internal sealed class StrictAnswers(Stream inner) : ConnectionStream(inner)
 {
     private readonly StrictResponses _responses = new();
 
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => true;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
+        var reading = Inner.ReadAsync(buffer, cancellationToken);
+        if (!reading.IsCompletedSuccessfully)
+            return AwaitedAsync(reading, buffer);
+        var read = reading.Result;
+        return FaultOf(buffer.Span[..read]) is { } fault ? ValueTask.FromException<int>(fault) : new ValueTask<int>(read);
     }
-
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
-    {
-        var read = await inner.ReadAsync(buffer, cancellationToken);
-        Judge(buffer.Span[..read]);
-        return read;
-    }
-
-    public override int Read(Span<byte> buffer)
-    {
-        var read = inner.Read(buffer);
-        Judge(buffer[..read]);
-        return read;
-    }
-
-    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
 
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
         _responses.Sent(buffer.Span);
-        return inner.WriteAsync(buffer, cancellationToken);
+        return Inner.WriteAsync(buffer, cancellationToken);
     }
 
-    public override void Write(ReadOnlySpan<byte> buffer)
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<int> AwaitedAsync(ValueTask<int> reading, Memory<byte> buffer)
     {
-        _responses.Sent(buffer);
-        inner.Write(buffer);
+        var read = await reading;
+        return FaultOf(buffer.Span[..read]) is { } fault ? throw fault : read;
     }
 
-    public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
-
-    public override Task FlushAsync(CancellationToken cancellationToken) => inner.FlushAsync(cancellationToken);
-
-    public override void Flush() => inner.Flush();
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override ValueTask DisposeAsync() => inner.DisposeAsync();
-
-    protected override void Dispose(bool disposing)
-    {
-        if (disposing)
-            inner.Dispose();
-        base.Dispose(disposing);
-    }
-
-    private void Judge(ReadOnlySpan<byte> bytes)
-    {
-        // An exception makes the client close the connection, and says of the exchange what an answer says that the client itself cannot read.
-        if (_responses.Received(bytes) is { } fault)
-            throw new HttpIOException(HttpRequestError.InvalidResponse, $"The instance sent {fault}.");
-    }
+    /// <summary>What the client gets in place of the bytes: it closes the connection then, and says of the exchange what it says of an answer that it cannot read itself.</summary>
+    private HttpIOException? FaultOf(ReadOnlySpan<byte> bytes) =>
+        _responses.Received(bytes) is { } fault ? new HttpIOException(HttpRequestError.InvalidResponse, $"The instance sent {fault}.") : null;
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Numerics;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 
@@ -70,60 +71,63 @@ internal abstract class SettingCodec<T> : ISettingCodec
         text.Equals("none", StringComparison.OrdinalIgnoreCase) || text.Equals("off", StringComparison.OrdinalIgnoreCase);
 }
 
-/// <summary>Whole numbers in a range.</summary>
-internal sealed class IntegerCodec(int min, int max) : SettingCodec<int>
+/// <summary>Numbers in a range.</summary>
+/// <param name="min">Least.</param>
+/// <param name="max">Greatest.</param>
+/// <param name="kind">What they are called in rules.</param>
+/// <param name="styles">How they are written in configuration.</param>
+internal abstract class NumberCodec<T>(T min, T max, string kind, NumberStyles styles) : SettingCodec<T>
+    where T : struct, INumber<T>
 {
-    public override string Rule { get; } = string.Create(CultureInfo.InvariantCulture, $"a whole number from {min} to {max}");
+    public override string Rule { get; } = string.Create(CultureInfo.InvariantCulture, $"{kind} from {min} to {max}");
 
-    public override bool TryParseText(string text, out int value) =>
-        int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out value) && InRange(value);
+    public override bool TryParseText(string text, out T value) => T.TryParse(text, styles, CultureInfo.InvariantCulture, out value) && InRange(value);
 
-    public override bool TryParseJson(JsonElement json, out int value)
+    public override bool TryParseJson(JsonElement json, out T value)
     {
-        value = 0;
-        return json.ValueKind == JsonValueKind.Number && json.TryGetInt32(out value) && InRange(value);
+        value = default;
+        return json.ValueKind == JsonValueKind.Number && TryGet(json, out value) && InRange(value);
     }
 
-    public override void WriteJson(Utf8JsonWriter writer, int value) => writer.WriteNumberValue(value);
+    public override string ToText(T value) => value.ToString(null, CultureInfo.InvariantCulture);
 
-    public override string ToText(int value) => value.ToString(CultureInfo.InvariantCulture);
+    protected abstract bool TryGet(JsonElement json, out T value);
+
+    private bool InRange(T value) => value >= min && value <= max;
+}
+
+/// <summary>Whole numbers in a range.</summary>
+internal sealed class IntegerCodec(int min, int max) : NumberCodec<int>(min, max, "a whole number", NumberStyles.AllowLeadingSign)
+{
+    private readonly (int Min, int Max) _range = (min, max);
+
+    public override void WriteJson(Utf8JsonWriter writer, int value) => writer.WriteNumberValue(value);
 
     public override void WriteSchema(Utf8JsonWriter writer)
     {
         writer.WriteString("type", "integer");
-        writer.WriteNumber("minimum", min);
-        writer.WriteNumber("maximum", max);
+        writer.WriteNumber("minimum", _range.Min);
+        writer.WriteNumber("maximum", _range.Max);
     }
 
-    private bool InRange(int value) => value >= min && value <= max;
+    protected override bool TryGet(JsonElement json, out int value) => json.TryGetInt32(out value);
 }
 
 /// <summary>Numbers in a range, with or without a fraction.</summary>
-internal sealed class DecimalCodec(double min, double max) : SettingCodec<double>
+internal sealed class DecimalCodec(double min, double max) : NumberCodec<double>(min, max, "a number", NumberStyles.AllowDecimalPoint)
 {
-    public override string Rule { get; } = string.Create(CultureInfo.InvariantCulture, $"a number from {min} to {max}");
-
-    public override bool TryParseText(string text, out double value) =>
-        double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out value) && InRange(value);
-
-    public override bool TryParseJson(JsonElement json, out double value)
-    {
-        value = 0;
-        return json.ValueKind == JsonValueKind.Number && json.TryGetDouble(out value) && InRange(value);
-    }
+    private readonly (double Min, double Max) _range = (min, max);
 
     public override void WriteJson(Utf8JsonWriter writer, double value) => writer.WriteNumberValue(value);
-
-    public override string ToText(double value) => value.ToString(CultureInfo.InvariantCulture);
 
     public override void WriteSchema(Utf8JsonWriter writer)
     {
         writer.WriteString("type", "number");
-        writer.WriteNumber("minimum", min);
-        writer.WriteNumber("maximum", max);
+        writer.WriteNumber("minimum", _range.Min);
+        writer.WriteNumber("maximum", _range.Max);
     }
 
-    private bool InRange(double value) => value >= min && value <= max;
+    protected override bool TryGet(JsonElement json, out double value) => json.TryGetDouble(out value);
 }
 
 /// <summary>True or false.</summary>
