@@ -135,8 +135,9 @@ internal sealed class StrictResponses
 
     private string? StatusLine(ReadOnlySpan<byte> line)
     {
+        // A later minor version is read as HTTP/1.1 (RFC 9110, section 2.5), as both forwarders do.
         _isOldVersion = line.StartsWith("HTTP/1.0 "u8);
-        if (!(line.StartsWith("HTTP/1.1 "u8) || _isOldVersion) || line.Length < 12 || !Syntax.TryDigits(line[9..12], out var status) || (line.Length > 12 && line[12] != ' '))
+        if (line.Length < 12 || !line.StartsWith("HTTP/1."u8) || !char.IsAsciiDigit((char)line[7]) || line[8] != ' ' || !Syntax.TryDigits(line[9..12], out var status) || (line.Length > 12 && line[12] != ' '))
             return "no status line";
         (_status, _part, _hasLength, _isChunked, _remaining) = ((int)status, Part.Fields, false, false, 0);
         return null;

@@ -43,6 +43,7 @@ internal sealed class BusMessageProperty() : ParserProperty("InboundMessages", "
 {
     public override int Inputs => 60_000;
 
+    private static readonly string[] OfEnvelopes = ["payload", "source", "timestamp", "ttl", "routing", "message_id"];
     private static readonly Topics Topics = new("alicia");
     private static readonly DateTimeOffset Now = DateTimeOffset.FromUnixTimeSeconds(1_763_000_000);
 
@@ -57,7 +58,8 @@ internal sealed class BusMessageProperty() : ParserProperty("InboundMessages", "
         var payload = random.Next(3) == 0 ? Likely(random) : GeneratedJson.Object(random);
         var enveloped = $$"""{"message_id":"1","source":"tts","timestamp":1763000000,"ttl":300,"payload":{{payload}}}""";
         var bare = Read(topic, payload);
-        if (!payload.Contains("payload", StringComparison.Ordinal) && !payload.Contains("source", StringComparison.Ordinal) && !payload.Contains("t", StringComparison.Ordinal))
+        // Bare, its own fields are those of the envelope.
+        if (!Array.Exists(OfEnvelopes, name => payload.Contains($"\"{name}\":", StringComparison.Ordinal)))
             Require(Read(topic, enveloped).GetType() == bare.GetType(), $"bare it is {bare}", enveloped);
         var strange = random.Mutated(random.Next(2) == 0 ? enveloped : payload);
         var (once, twice) = (Read(topic, strange), Read(topic, strange));
