@@ -15,6 +15,7 @@ internal sealed record Variant(string Name, IReadOnlyList<KeyValuePair<string, s
     [
         Parse("direct-http1:Forwarding__Http1=direct"),
         Parse("queued:DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS=0"),
+        Parse("spinning:DOTNET_ThreadPool_UnfairSemaphoreSpinLimit=46"),
         Parse("gen0-16m:DOTNET_GCgen0size=0x1000000"),
         Parse("gen0-64m:DOTNET_GCgen0size=0x4000000"),
         Parse("no-pgo:DOTNET_TieredPGO=0"),
