@@ -24,6 +24,9 @@ internal sealed class LoadConnection : IDisposable
 
     public string? FirstError { get; private set; }
 
+    /// <summary>Bytes received.</summary>
+    public long Received { get; private set; }
+
     /// <param name="target">Where to.</param>
     /// <param name="requests">Sent in turn.</param>
     /// <param name="first">Index of the one to begin with.</param>
@@ -42,13 +45,7 @@ internal sealed class LoadConnection : IDisposable
         {
             for (var start = Stopwatch.GetTimestamp(); start < end; start = Stopwatch.GetTimestamp())
             {
-                await _socket.SendAsync(_requests[_next]);
-                _next = (_next + 1) % _requests.Length;
-                var head = await ReadAnswerAsync();
-                if (head is null)
-                    Latencies.Record(Stopwatch.GetElapsedTime(start).Ticks * 100);
-                else
-                    Fail(head);
+                await AskAsync(start);
                 if (pause > TimeSpan.Zero)
                     await Task.Delay(pause);
             }
@@ -59,7 +56,34 @@ internal sealed class LoadConnection : IDisposable
         }
     }
 
+    /// <summary>One request, whose latency counts from <paramref name="since"/> (a <see cref="Stopwatch"/> timestamp).</summary>
+    /// <returns>False when the connection broke; that is counted.</returns>
+    public async Task<bool> TryAskAsync(long since)
+    {
+        try
+        {
+            await AskAsync(since);
+            return true;
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException or InvalidDataException)
+        {
+            Fail(e.Message);
+            return false;
+        }
+    }
+
     public void Dispose() => _socket.Dispose();
+
+    private async Task AskAsync(long since)
+    {
+        await _socket.SendAsync(_requests[_next]);
+        _next = (_next + 1) % _requests.Length;
+        var head = await ReadAnswerAsync();
+        if (head is null)
+            Latencies.Record(Stopwatch.GetElapsedTime(since).Ticks * 100);
+        else
+            Fail(head);
+    }
 
     private void Fail(string what)
     {
@@ -77,6 +101,7 @@ internal sealed class LoadConnection : IDisposable
             if (received == 0 || filled + received == _buffer.Length)
                 throw new InvalidDataException(received == 0 ? "the connection was closed" : "the head is too long");
             filled += received;
+            Received += received;
             end = _buffer.AsSpan(0, filled).IndexOf("\r\n\r\n"u8);
         }
 
@@ -87,6 +112,7 @@ internal sealed class LoadConnection : IDisposable
             if (received == 0)
                 throw new InvalidDataException("the answer was cut");
             missing -= received;
+            Received += received;
         }
 
         return failure;

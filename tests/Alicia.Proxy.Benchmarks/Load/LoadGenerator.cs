@@ -13,7 +13,9 @@ namespace Alicia.Proxy.Benchmarks.Load;
 /// <param name="Services">Number of services that requests go to in turn (<see cref="Names.Service"/>).</param>
 /// <param name="PauseMs">Milliseconds that each connection lets pass after an answer. 0: none, which keeps whatever is measured as busy as it can be; to tell what disturbs a
 /// request, leave room for the disturbance.</param>
-internal sealed record LoadOrder(int Port, int Connections, double Seconds, int Services, int PauseMs = 0);
+/// <param name="PerSecond">Requests a second over all connections, evenly spaced, whatever the answers take. 0: as fast as it goes.</param>
+/// <param name="Path">What is asked for, of whichever host; null for an ordinary target and the services' names.</param>
+internal sealed record LoadOrder(int Port, int Connections, double Seconds, int Services, int PauseMs = 0, int PerSecond = 0, string? Path = null);
 
 /// <summary>What came of a run, as one line of JSON on its standard output. Latencies are in microseconds.</summary>
 /// <param name="Requests">Answers with status 200.</param>
@@ -24,7 +26,8 @@ internal sealed record LoadOrder(int Port, int Connections, double Seconds, int 
 /// <param name="P90">Nine in ten are at most this.</param>
 /// <param name="P99">All but one in a hundred are at most this.</param>
 /// <param name="Max">The longest.</param>
-internal sealed record LoadResult(long Requests, long Errors, string? FirstError, double Seconds, double P50, double P90, double P99, double Max)
+/// <param name="Bytes">Received in all.</param>
+internal sealed record LoadResult(long Requests, long Errors, string? FirstError, double Seconds, double P50, double P90, double P99, double Max, long Bytes)
 {
     public double PerSecond => Requests / Seconds;
 }
@@ -55,7 +58,7 @@ internal static class LoadGenerator
 
     private static async Task<LoadResult> RunAsync(LoadOrder order)
     {
-        var requests = Enumerable.Range(0, order.Services).Select(Request).ToArray();
+        var requests = Enumerable.Range(0, order.Services).Select(s => Request(order, s)).ToArray();
         var target = new IPEndPoint(IPAddress.Loopback, order.Port);
         var connections = new List<LoadConnection>(order.Connections);
         try
@@ -64,7 +67,9 @@ internal static class LoadGenerator
                 connections.Add(await LoadConnection.OpenAsync(target, requests, first: i * order.Services / order.Connections));
             var start = Stopwatch.GetTimestamp();
             var end = start + (long)(order.Seconds * Stopwatch.Frequency);
-            var runs = connections.Select(c => c.RunAsync(end, TimeSpan.FromMilliseconds(order.PauseMs))).ToArray();
+            Task[] runs = order.PerSecond > 0
+                ? [PacedLoad.RunAsync(connections, order.PerSecond, end)]
+                : [.. connections.Select(c => c.RunAsync(end, TimeSpan.FromMilliseconds(order.PauseMs)))];
             // Cutting a socket ends its loop with an error that is counted.
             await Task.WhenAny(Task.WhenAll(runs), Task.Delay(TimeSpan.FromSeconds(order.Seconds) + _patience));
             connections.ForEach(c => c.Dispose());
@@ -74,7 +79,7 @@ internal static class LoadGenerator
             var all = new LatencyHistogram();
             connections.ForEach(c => all.Add(c.Latencies));
             return new LoadResult(all.Count, connections.Sum(c => c.Errors), connections.Select(c => c.FirstError).FirstOrDefault(e => e is not null), seconds,
-                all.Quantile(0.5) / 1e3, all.Quantile(0.9) / 1e3, all.Quantile(0.99) / 1e3, all.Max / 1e3);
+                all.Quantile(0.5) / 1e3, all.Quantile(0.9) / 1e3, all.Quantile(0.99) / 1e3, all.Max / 1e3, connections.Sum(c => c.Received));
         }
         finally
         {
@@ -83,9 +88,9 @@ internal static class LoadGenerator
     }
 
     // Fields of an ordinary client, not the bare minimum: copying them is part of a proxy's work.
-    private static byte[] Request(int service) => Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"""
-        GET /v1/items/{service}?page=2 HTTP/1.1
-        Host: {Names.Service(service)}.alicia.local
+    private static byte[] Request(LoadOrder order, int service) => Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"""
+        GET {order.Path ?? $"/v1/items/{service}?page=2"} HTTP/1.1
+        Host: {(order.Path is null ? $"{Names.Service(service)}.alicia.local" : $"127.0.0.1:{order.Port}")}
         User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36
         Accept: application/json, text/plain;q=0.9
         Accept-Encoding: gzip, br

@@ -1,9 +1,6 @@
-using System.Diagnostics;
-using System.Globalization;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Alicia.Proxy.Benchmarks.Processes;
-using Alicia.Proxy.Benchmarks.Reporting;
 
 namespace Alicia.Proxy.Benchmarks.Peers;
 
@@ -13,37 +10,44 @@ namespace Alicia.Proxy.Benchmarks.Peers;
 /// </summary>
 internal sealed class PeersRun : IAsyncDisposable
 {
-    private const int ProxyCore = 0;
-    private const int LoadCore = 1;
-    private const string Yardstick = "haproxy";
+    public const int ProxyCore = 0;
+    public const int LoadCore = 1;
 
     private readonly VerbOptions _options;
     private readonly CancellationToken _interrupted;
-    private readonly Machine _machine = Machine.Here();
     private readonly int _rounds;
     private readonly double _seconds;
+    private readonly double _warmUp;
     private readonly List<IAsyncDisposable> _running = [];
     private readonly IReadOnlyList<Peer> _peers;
     private readonly IReadOnlyList<LoadCase> _cases;
-    private readonly List<Measurement> _measured = [];
-    private readonly List<(string Peer, double[] PerSecond, double Warm)> _starts = [];
+    private readonly PeersReport _report;
+    private readonly LoadSource _load;
 
     private PeersRun(VerbOptions options, CancellationToken interrupted)
     {
         (_options, _interrupted) = (options, interrupted);
         _rounds = options.Number("rounds", 5, 1, 100);
         _seconds = options.Number("seconds", 3, 1, 600);
+        _warmUp = options.Number("warm-up", 8, 1, 600);
         var program = options.Text("proxy") ?? Programs.Proxy;
         var environment = options.Text("environment") is { } file ? EnvironmentOf(file) : [];
-        var settings = options.All("set");
-        Peer[] own = options.All("beside") is { Count: > 0 } beside
-            ? [Peer.Alicia(Peer.Own, program, environment, settings), .. beside.Select(b => Peer.Alicia($"{Peer.Own} {b}", program, environment, [.. settings, b]))]
-            : [Peer.Alicia(Peer.Own, program, environment, settings)];
-        Peer[] all = [Peer.Nginx, Peer.Haproxy, Peer.Caddy, Peer.Yarp, .. own];
-        _peers = Chosen("peers", all, p => p.Name, keep: p => p.Name.StartsWith(Peer.Own, StringComparison.Ordinal));
+        Peer[] own =
+        [
+            Own(Peer.Own, "Forwarding:Http1=direct"), Own(Peer.Own + "-yarp", "Forwarding:Http1=yarp"),
+            .. options.All("beside").Select(b => Own($"{Peer.Own} {b}", "Forwarding:Http1=direct", b)),
+        ];
+        Peer[] all = [Peer.Nginx, Peer.Haproxy, Peer.Caddy, Peer.Yarp(environment), .. own];
+        _peers = Chosen("peers", all, p => p.Name, keep: p => p.Name == Peer.Own || p.Name.Contains(' '));
         _cases = Chosen("cases", LoadCase.All, c => c.Name, keep: _ => false);
+        _report = new PeersReport(options.CommandLine, _peers, _cases, _rounds, _seconds);
+        _load = new LoadSource(LoadCore, interrupted);
+        _running.Add(_load);
+
+        Peer Own(string name, params string[] settings) => Peer.Alicia(name, program, environment, [.. options.All("set"), .. settings]);
     }
 
+    /// <returns>1 when an answer was not what it had to be: the report says which.</returns>
     public static async Task<int> RunAsync(string[] args, CancellationToken interrupted)
     {
         var options = new VerbOptions("peers", args, "rounds", "seconds", "warm-up", "cases", "peers", "proxy", "environment", "set", "beside", "cold");
@@ -52,8 +56,8 @@ internal sealed class PeersRun : IAsyncDisposable
         {
             await using var run = new PeersRun(options, interrupted);
             await run.MeasureAsync(directory.FullName);
-            await run.TellAsync();
-            return 0;
+            await run._report.FinishAsync(options.Report);
+            return run._report.Faults.Count > 0 ? 1 : 0;
         }
         finally
         {
@@ -104,47 +108,53 @@ internal sealed class PeersRun : IAsyncDisposable
             }
         }
 
-        if (_options.Number("cold", 1, 0, 1) == 1)
-            await ColdStartsAsync(directory, upstream);
+        var starts = _options.Number("cold", 3, 0, 100);
+        for (var i = 0; i < starts; i++)
+        {
+            foreach (var peer in _peers.Where(p => p.Managed))
+            {
+                await Console.Out.WriteLineAsync($"… cold start {i + 1} of {starts} of {peer.Name}");
+                if (await ColdStart.MeasureAsync(peer, new Setup(Fresh(directory), upstream.Addresses(2), null), ProxyCore, upstream, _load, _interrupted) is { } start)
+                    _report.Starts.Add(start);
+            }
+        }
     }
 
     private async Task MeasureAsync(LoadCase @case, IReadOnlyList<PeerLane> lanes, Upstream upstream)
     {
         await Console.Out.WriteLineAsync($"… {@case.Name}: warming up");
+        var answers = new Dictionary<PeerLane, Answer>();
         foreach (var lane in lanes)
-            await @case.RunAsync(lane.Setup, LoadCore, _options.Number("warm-up", 2, 1, 600), _interrupted);
+        {
+            answers[lane] = await SameWork.ProveAsync(@case, lane.Peer.Name, lane.Setup, _interrupted);
+            if (answers[lane].Cipher is { } cipher)
+                _report.Ciphers[lane.Peer.Name] = cipher;
+            // What is compiled ahead has nothing to warm but its pools.
+            await _load.RunAsync(@case, lane.Setup, lane.Peer.Managed ? _warmUp : 1);
+        }
+
         for (var round = 0; round < _rounds; round++)
         {
             await Console.Out.WriteLineAsync($"… {@case.Name}: round {round + 1} of {_rounds}");
             if (@case.AlsoDirect)
-                _measured.Add(new(@case.Name, "direct", round, await @case.RunAsync(upstream.Direct, LoadCore, _seconds, _interrupted), 0, 0));
+                _report.Measured.Add(new(@case.Name, Measurement.Direct, round, await _load.RunAsync(@case, upstream.Direct, _seconds), 0, 0, 0));
             for (var i = 0; i < lanes.Count; i++)
             {
+                _interrupted.ThrowIfCancellationRequested();
                 var lane = lanes[(i + round) % lanes.Count];
-                var before = ProcessFigures.CpuSeconds(lane.Process.Id);
-                var result = await @case.RunAsync(lane.Setup, LoadCore, _seconds, _interrupted);
-                var cpu = ProcessFigures.CpuSeconds(lane.Process.Id) - before;
-                if (result.Failed > 0 || result.Requests == 0)
-                    throw new InvalidOperationException($"{@case.Name} through {lane.Peer.Name}: {result.Failed} requests failed, {result.Requests} did not: figures with failures in them compare nothing\n{result.Output}");
-                _measured.Add(new(@case.Name, lane.Peer.Name, round, result, cpu * 1e6 / result.Requests, ProcessFigures.ResidentMiB(lane.Process.Id)));
+                var before = await upstream.CountsAsync();
+                var cpu = -ProcessFigures.CpuSeconds(lane.Process.Id);
+                var result = await _load.RunAsync(@case, lane.Setup, _seconds);
+                cpu += ProcessFigures.CpuSeconds(lane.Process.Id);
+                var after = await upstream.CountsAsync();
+                if (SameWork.Fault(@case, result, answers[lane]) is { } fault)
+                    _report.Faults.Add($"{@case.Name} through {lane.Peer.Name}, round {round + 1}: {fault}");
+                if (result.Requests > 0)
+                {
+                    _report.Measured.Add(new(@case.Name, lane.Peer.Name, round, result,
+                        cpu * 1e6 / result.Requests, ProcessFigures.ResidentMiB(lane.Process.Id), after.Connections - before.Connections));
+                }
             }
-        }
-    }
-
-    /// <summary>A fresh process gets its load at once: what its first ten seconds are like, second by second.</summary>
-    private async Task ColdStartsAsync(string directory, Upstream upstream)
-    {
-        var load = LoadCase.All.Single(c => c.Name == "get-64");
-        foreach (var peer in _peers.Where(p => p.Name.StartsWith(Peer.Own, StringComparison.Ordinal) || p.Name is "yarp"))
-        {
-            await Console.Out.WriteLineAsync($"… cold start of {peer.Name}");
-            if (await StartAsync(peer, new Setup(Fresh(directory), upstream.Addresses(2), null)) is not { } lane)
-                continue;
-            await using var process = lane.Process;
-            var seconds = new double[10];
-            for (var i = 0; i < seconds.Length; i++)
-                seconds[i] = (await load.RunAsync(lane.Setup, LoadCore, 1, _interrupted)).PerSecond;
-            _starts.Add((peer.Name, seconds, (await load.RunAsync(lane.Setup, LoadCore, 3, _interrupted)).PerSecond));
         }
     }
 
@@ -179,58 +189,5 @@ internal sealed class PeersRun : IAsyncDisposable
     private static IReadOnlyList<KeyValuePair<string, string?>> EnvironmentOf(string file) =>
         [.. File.ReadLines(file).Where(l => l.Contains('=') && !l.StartsWith('#')).Select(l => l.Split('=', 2)).Select(p => new KeyValuePair<string, string?>(p[0], p[1]))];
 
-    private async Task TellAsync()
-    {
-        var report = new MarkdownReport("Beside other proxies", _options.CommandLine, _machine);
-        if (_options.Text("environment") is not null)
-            report.Line($"- commit: `{await CommitAsync()}`");
-        report.Line("");
-        report.Line(string.Create(CultureInfo.InvariantCulture, $"The proxy under test on core {ProxyCore} with one worker, load generator and instances (nginx) on core {LoadCore}. {_rounds} rounds of {_seconds} s for each proxy and case, interleaved; medians with their range. CPU is user and system time of the proxy per request; ratios are taken within a round, their median is told. Where a proxy's core is not the bottleneck, requests per second say more of load and instances than of the proxy."));
-        report.Table(["proxy", "settings"], _peers.Select(p => (IReadOnlyList<string>)[p.Name, p.Settings]));
-        foreach (var @case in _cases)
-        {
-            report.Section(@case.Name);
-            report.Line("");
-            report.Line(@case.Description);
-            report.Table(["proxy", "CPU µs/request", $"CPU of {Yardstick}", "requests/s", "p50 µs", "p99 µs", "MiB"], _measured.Where(m => m.Case == @case.Name).GroupBy(m => m.Peer).Select(Row));
-        }
-
-        if (_starts.Count > 0)
-        {
-            report.Section("cold start");
-            report.Line("");
-            report.Line("64 connections from the moment that the process listens, second by second; warm is what it does after those ten seconds.");
-            report.Table(["proxy", .. Enumerable.Range(1, 10).Select(i => i.ToString(CultureInfo.InvariantCulture)), "warm", "third second of warm"], _starts.Select(s => (IReadOnlyList<string>)
-                [s.Peer, .. s.PerSecond.Select(v => Samples.Text(v, "#,0")), Samples.Text(s.Warm, "#,0"), Samples.Text(s.PerSecond[2] / s.Warm, "0.00")]));
-        }
-
-        await report.FinishAsync(_options.Report);
-    }
-
-    private IReadOnlyList<string> Row(IGrouping<string, Measurement> rows)
-    {
-        Samples Of(Func<Measurement, double> figure) => new(rows.Select(figure));
-        var direct = rows.Key == "direct";
-        var pairs = rows.Select(r => (Own: r, Yard: _measured.FirstOrDefault(m => m.Case == r.Case && m.Round == r.Round && m.Peer == Yardstick))).Where(p => p.Yard is not null).ToArray();
-        return
-        [
-            rows.Key,
-            direct ? "" : Of(r => r.Cpu).Spread("0.0"),
-            direct || pairs.Length == 0 ? "" : new Samples(pairs.Select(p => p.Own.Cpu / p.Yard!.Cpu)).Spread("0.00"),
-            Of(r => r.Load.PerSecond).Spread("#,0"),
-            Of(r => r.Load.P50).Spread("#,0"),
-            Of(r => r.Load.P99).Spread("#,0"),
-            direct ? "" : Of(r => r.Resident).Spread("0"),
-        ];
-    }
-
-    private static async Task<string> CommitAsync()
-    {
-        using var git = Process.Start(new ProcessStartInfo("git", ["rev-parse", "--short", "HEAD"]) { RedirectStandardOutput = true });
-        return git is null ? "unknown" : (await git.StandardOutput.ReadToEndAsync()).Trim();
-    }
-
     private sealed record PeerLane(Peer Peer, Setup Setup, ChildProcess Process);
-
-    private sealed record Measurement(string Case, string Peer, int Round, LoadFigures Load, double Cpu, double Resident);
 }

@@ -9,6 +9,7 @@ internal sealed class Upstream : IAsyncDisposable
     private const int MostInstances = 1000;
 
     private readonly ChildProcess _process;
+    private readonly HttpClient _counts = new(new SocketsHttpHandler { UseProxy = false });
     private readonly int _port;
 
     private Upstream(ChildProcess process, Setup direct) => (_process, Direct, _port) = (process, direct, direct.Http);
@@ -34,7 +35,10 @@ internal sealed class Upstream : IAsyncDisposable
                 {{string.Concat(Hosts(MostInstances).Select(h => $"listen {h}:{setup.Http} backlog=4096; "))}}
                 default_type application/octet-stream;
                 root {{directory}}/files;
+                location = / { return 200; }
                 location = /100 { return 200 "{{new string('x', 100)}}"; }
+                location = /fields { return 200 "$http_x_forwarded_for $http_x_forwarded_proto $http_x_forwarded_host"; }
+                location = /counts { stub_status; }
               }
             }
 
@@ -49,5 +53,17 @@ internal sealed class Upstream : IAsyncDisposable
 
     private static IEnumerable<string> Hosts(int count) => Enumerable.Range(0, count).Select(i => string.Create(CultureInfo.InvariantCulture, $"127.0.{i / 250}.{(i % 250) + 1}"));
 
-    public ValueTask DisposeAsync() => _process.DisposeAsync();
+    /// <summary>Connections accepted and requests answered so far, over all instances; this call is one more request on a connection of its own that is kept.</summary>
+    public async Task<(long Connections, long Requests)> CountsAsync()
+    {
+        // The third line: accepts, handled, requests.
+        var numbers = (await _counts.GetStringAsync(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{_port}/counts"))).Split('\n')[2].Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        return (long.Parse(numbers[0], CultureInfo.InvariantCulture), long.Parse(numbers[2], CultureInfo.InvariantCulture));
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        _counts.Dispose();
+        return _process.DisposeAsync();
+    }
 }

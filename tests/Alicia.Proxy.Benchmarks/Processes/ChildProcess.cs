@@ -23,6 +23,8 @@ internal sealed class ChildProcess : IAsyncDisposable
 
     public int Id => _process.Id;
 
+    public bool HasExited => _process.HasExited;
+
     /// <summary>Lines of its output so far.</summary>
     public long OutputLines => Volatile.Read(ref _outputLines);
 

@@ -6,12 +6,9 @@ namespace Alicia.Proxy.Benchmarks.Processes;
 /// <summary>What the kernel says of a process: CPU time and memory, of its children too (nginx works in children).</summary>
 internal static class ProcessFigures
 {
-    private const int ClockTicks = 2;
-
-    private static readonly double _ticksPerSecond = sysconf(ClockTicks);
-
-    /// <summary>User and system time so far in seconds, in steps of a clock tick (10 ms).</summary>
-    public static double CpuSeconds(int id) => WithChildren(id).Sum(CpuTicks) / _ticksPerSecond;
+    /// <summary>User and system time so far in seconds, to the nanosecond: the kernel's account of the process, threads that have ended included.</summary>
+    /// <exception cref="InvalidOperationException">The process is gone.</exception>
+    public static double CpuSeconds(int id) => WithChildren(id).Sum(OwnCpuSeconds);
 
     /// <summary>Resident memory now in MiB; pages that processes share count for each.</summary>
     public static double ResidentMiB(int id) => WithChildren(id).Sum(i => KiB(i, "VmRSS:")) / 1024.0;
@@ -27,12 +24,13 @@ internal static class ProcessFigures
             : [id];
     }
 
-    private static long CpuTicks(int id)
+    private static double OwnCpuSeconds(int id)
     {
-        // The second field is the program's name in parentheses and may hold spaces; utime and stime are the 14th and 15th.
-        var stat = File.ReadAllText($"/proc/{id}/stat");
-        var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
-        return long.Parse(fields[11], CultureInfo.InvariantCulture) + long.Parse(fields[12], CultureInfo.InvariantCulture);
+        var time = default(TimeSpec);
+        var fault = clock_getcpuclockid(id, out var clock);
+        if (fault != 0 || clock_gettime(clock, ref time) != 0)
+            throw new InvalidOperationException($"no account of process {id}: errno {(fault != 0 ? fault : Marshal.GetLastPInvokeError())}");
+        return time.Seconds + (time.Nanoseconds / 1e9);
     }
 
     private static long KiB(int id, string key)
@@ -41,7 +39,18 @@ internal static class ProcessFigures
         return long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2], CultureInfo.InvariantCulture);
     }
 
+    [StructLayout(LayoutKind.Sequential)]
+    private struct TimeSpec
+    {
+        public nint Seconds;
+        public nint Nanoseconds;
+    }
+
     [DllImport("libc")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
-    private static extern long sysconf(int name);
+    private static extern int clock_getcpuclockid(int process, out int clock);
+
+    [DllImport("libc", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
+    private static extern int clock_gettime(int clock, ref TimeSpec time);
 }
