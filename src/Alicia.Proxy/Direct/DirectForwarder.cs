@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using Alicia.Proxy.Connections;
 using Yarp.ReverseProxy.Forwarder;
@@ -24,6 +25,7 @@ internal sealed class DirectForwarder(IHttpForwarder yarp, ConnectionPools pools
 
     private enum HeadEnd
     {
+        Incomplete,
         Complete,
         Malformed,
         ConnectionEnded,
@@ -41,6 +43,10 @@ internal sealed class DirectForwarder(IHttpForwarder yarp, ConnectionPools pools
             ? ForwardAsync(context, exchange, requestConfig.ActivityTimeout ?? DefaultSilence, cancellationToken)
             : yarp.SendAsync(context, destinationPrefix, httpClient, requestConfig, transformer, cancellationToken);
 
+    /// <summary>
+    /// Has the conversation, on another connection where the first can be proved to have carried nothing. Whether a request may be sent twice is for others to say.
+    /// </summary>
+    /// <remarks>Every method that waits is an allocation and a few dozen nanoseconds for each request, so what could be told apart stands together here and in <see cref="ConverseAsync"/>.</remarks>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<ForwarderError> ForwardAsync(HttpContext context, IDirectExchange exchange, TimeSpan silence, CancellationToken cancellation)
     {
@@ -48,14 +54,31 @@ internal sealed class DirectForwarder(IHttpForwarder yarp, ConnectionPools pools
         try
         {
             using var request = new OutgoingRequest(context, exchange);
-            ending = await TryAsync(context, exchange, request, silence, cancellation);
+            var isKept = true;
+            for (var closed = 0; ; closed++)
+            {
+                UpstreamConnection? connection = null;
+                isKept = closed < MaxClosed && pools.TryTake(exchange.Slot, out connection);
+                if (connection is null)
+                {
+                    (connection, ending) = await OpenAsync(context, exchange, cancellation);
+                    if (connection is null)
+                        break;
+                }
+
+                ending = await ConverseAsync(context, exchange, request, connection, silence, cancellation);
+                if (!isKept || !ending.NothingSent)
+                    break;
+            }
+
             if (ending.Error == ForwarderError.None && !ending.IsDropped && !request.IsSent)
             {
                 exchange.Finish();
                 await request.DiscardAsync(time);
             }
 
-            await request.EndAsync();
+            if (request.HasBody)
+                await request.EndAsync();
         }
         catch (BadHttpRequestException e)
         {
@@ -67,34 +90,21 @@ internal sealed class DirectForwarder(IHttpForwarder yarp, ConnectionPools pools
         return ending.Error;
     }
 
-    /// <summary>Has the conversation, on another connection where the first can be proved to have carried nothing. Whether a request may be sent twice is for others to say.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<Ending> TryAsync(HttpContext context, IDirectExchange exchange, OutgoingRequest request, TimeSpan silence, CancellationToken cancellation)
+    /// <returns>The connection, or null and why there is none.</returns>
+    private async ValueTask<(UpstreamConnection? Connection, Ending Ending)> OpenAsync(HttpContext context, IDirectExchange exchange, CancellationToken cancellation)
     {
-        for (var closed = 0; ; closed++)
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, cancellation);
+        try
         {
-            UpstreamConnection? connection = null;
-            var isKept = closed < MaxClosed && pools.TryTake(exchange.Slot, out connection);
-            if (connection is null)
-            {
-                using var either = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, cancellation);
-                try
-                {
-                    connection = await pools.OpenAsync(exchange.Slot, either.Token);
-                }
-                catch (UnsentException e)
-                {
-                    return new Ending(ForwarderError.Request, e);
-                }
-                catch (OperationCanceledException e)
-                {
-                    return new Ending(context.RequestAborted.IsCancellationRequested ? ForwarderError.RequestCanceled : ForwarderError.RequestTimedOut, e);
-                }
-            }
-
-            var ending = await ConverseAsync(context, exchange, request, connection, silence, cancellation);
-            if (!isKept || !ending.NothingSent)
-                return ending;
+            return (await pools.OpenAsync(exchange.Slot, either.Token), default);
+        }
+        catch (UnsentException e)
+        {
+            return (null, new Ending(ForwarderError.Request, e));
+        }
+        catch (OperationCanceledException e)
+        {
+            return (null, new Ending(context.RequestAborted.IsCancellationRequested ? ForwarderError.RequestCanceled : ForwarderError.RequestTimedOut, e));
         }
     }
 
@@ -120,10 +130,34 @@ internal sealed class DirectForwarder(IHttpForwarder yarp, ConnectionPools pools
             // A part of the request may have been enough for an answer: whether there is one is seen when it is read.
             for (var interim = 0; interim < MaxInterim; interim++)
             {
-                var reading = ReadHeadAsync(connection);
-                if (request.AwaitsContinue && !reading.IsCompleted)
-                    reading = await AskedOrLateAsync(reading, request, connection);
-                var head = await reading;
+                HeadEnd head;
+                if (request.AwaitsContinue)
+                {
+                    head = await AskedOrLateAsync(ReadHeadAsync(connection), request, connection);
+                }
+                else
+                {
+                    var scan = default(HeadScan);
+                    while ((head = TakeHead(connection, ref scan)) == HeadEnd.Incomplete)
+                    {
+                        int received;
+                        try
+                        {
+                            received = connection.Came(await connection.Coming());
+                        }
+                        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+                        {
+                            received = -1;
+                        }
+
+                        if (received <= 0)
+                        {
+                            head = HeadEnd.ConnectionEnded;
+                            break;
+                        }
+                    }
+                }
+
                 if (head == HeadEnd.ConnectionEnded)
                     return Failed(context, request, connection, cancellation, Ended());
                 if (head == HeadEnd.Malformed)
@@ -171,43 +205,43 @@ internal sealed class DirectForwarder(IHttpForwarder yarp, ConnectionPools pools
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private static async ValueTask<HeadEnd> ReadHeadAsync(UpstreamConnection connection)
+    /// <summary>Takes the head out of what was received, if it is there whole.</summary>
+    private static HeadEnd TakeHead(UpstreamConnection connection, ref HeadScan scan)
+    {
+        if (connection.Received.IsEmpty)
+            return HeadEnd.Incomplete;
+        if (!ResponseParser.TryFindEnd(connection.Received, ref scan, isTrailers: false, out var length))
+            return HeadEnd.Malformed;
+        if (length == 0)
+            return connection.Received.Length >= ResponseParser.MaxHeadBytes ? HeadEnd.Malformed : HeadEnd.Incomplete;
+        if (length > ResponseParser.MaxHeadBytes || !ResponseParser.TryParse(connection.Buffer, connection.Start, length, connection.Head))
+            return HeadEnd.Malformed;
+        connection.Use(length);
+        return HeadEnd.Complete;
+    }
+
+    private static async Task<HeadEnd> ReadHeadAsync(UpstreamConnection connection)
     {
         var scan = default(HeadScan);
-        while (true)
+        HeadEnd head;
+        while ((head = TakeHead(connection, ref scan)) == HeadEnd.Incomplete)
         {
-            if (connection.Received.Length > 0)
-            {
-                if (!ResponseParser.TryFindEnd(connection.Received, ref scan, isTrailers: false, out var length))
-                    return HeadEnd.Malformed;
-                if (length > 0)
-                {
-                    if (length > ResponseParser.MaxHeadBytes || !ResponseParser.TryParse(connection.Buffer, connection.Start, length, connection.Head))
-                        return HeadEnd.Malformed;
-                    connection.Use(length);
-                    return HeadEnd.Complete;
-                }
-
-                if (connection.Received.Length >= ResponseParser.MaxHeadBytes)
-                    return HeadEnd.Malformed;
-            }
-
             if (await connection.ReceiveAsync() <= 0)
                 return HeadEnd.ConnectionEnded;
         }
+
+        return head;
     }
 
     /// <summary>Waits until the instance says something about a request whose body waits for that, or has had its time; then the body goes up unasked.</summary>
-    private async ValueTask<ValueTask<HeadEnd>> AskedOrLateAsync(ValueTask<HeadEnd> reading, OutgoingRequest request, UpstreamConnection connection)
+    private async ValueTask<HeadEnd> AskedOrLateAsync(Task<HeadEnd> head, OutgoingRequest request, UpstreamConnection connection)
     {
-        var head = reading.AsTask();
         using var asked = new CancellationTokenSource();
         if (await Task.WhenAny(head, Task.Delay(ContinueTimeout, time, asked.Token)) == head)
             await asked.CancelAsync();
         else
             request.BeginUpload(connection);
-        return new ValueTask<HeadEnd>(head);
+        return await head;
     }
 
     /// <summary>Says why there is no answer, from what is known of all who could have ended the exchange.</summary>

@@ -189,23 +189,38 @@ internal sealed class UpstreamConnection : IDisposable
     {
         try
         {
-            if (!_isReceiving)
-            {
-                MakeRoom();
-                _receiving = _socket.ReceiveAsync(_buffer.AsMemory(End), SocketFlags.None);
-            }
-
-            _isReceiving = false;
-            if (!_receiving.IsCompletedSuccessfully)
-                return AwaitedAsync(_receiving);
-            var received = _receiving.Result;
-            End += received;
-            return ValueTask.FromResult(received);
+            var coming = Coming();
+            return coming.IsCompletedSuccessfully ? ValueTask.FromResult(Came(coming.Result)) : AwaitedAsync(coming);
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
             return ValueTask.FromResult(-1);
         }
+    }
+
+    /// <summary>
+    /// <see cref="ReceiveAsync"/> for the one place that every request waits at: without a waiting method of its own. What comes of it is for <see cref="Came"/>.
+    /// </summary>
+    /// <exception cref="SocketException">The connection failed; also when awaited.</exception>
+    /// <exception cref="ObjectDisposedException">The exchange was given up; also when awaited.</exception>
+    public ValueTask<int> Coming()
+    {
+        if (!_isReceiving)
+        {
+            MakeRoom();
+            _receiving = _socket.ReceiveAsync(_buffer.AsMemory(End), SocketFlags.None);
+        }
+
+        _isReceiving = false;
+        return _receiving;
+    }
+
+    /// <summary>Takes note of bytes that came.</summary>
+    /// <returns>The same.</returns>
+    public int Came(int bytes)
+    {
+        End += bytes;
+        return bytes;
     }
 
     /// <summary>Receives into memory of the caller's answer.</summary>
@@ -264,9 +279,7 @@ internal sealed class UpstreamConnection : IDisposable
     {
         try
         {
-            var received = await receiving;
-            End += received;
-            return received;
+            return Came(await receiving);
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {

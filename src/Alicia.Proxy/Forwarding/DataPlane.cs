@@ -94,6 +94,9 @@ internal sealed partial class DataPlane(SnapshotPublisher publisher, RequestForw
         }
     }
 
+    /// <summary>Leaves out YARP's routing while no service declares routes: it would find the catch-all, which says nothing.</summary>
+    public Task RouteAsync(HttpContext context, RequestDelegate next) => publisher.HasDeclaredRoutes ? next(context) : ForwardAsync(context);
+
     /// <summary>The end of YARP's pipeline. Finds the service: by the declared route that matched, else by host, prefix or default.</summary>
     public Task ForwardAsync(HttpContext context)
     {

@@ -20,11 +20,12 @@ internal static class ForwardingServices
             .AddSingleton<UpgradeForwarder>().AddSingleton<AttemptForwarder>().AddSingleton(s => ActivatorUtilities.CreateInstance<RequestForwarder>(s, Random.Shared)).AddSingleton<DataPlane>();
     }
 
-    /// <summary>The data plane's pipeline: guard, YARP's routing, forwarding.</summary>
+    /// <summary>The data plane's pipeline: guard, YARP's routing where it has something to find, forwarding.</summary>
     public static void UseDataPlane(this IApplicationBuilder app)
     {
         var dataPlane = app.ApplicationServices.GetRequiredService<DataPlane>();
         app.Use(next => context => dataPlane.GuardAsync(context, next));
+        app.Use(next => context => dataPlane.RouteAsync(context, next));
         app.UseRouting();
         app.UseEndpoints(endpoints => endpoints
             .MapReverseProxy(proxy => proxy.Run(dataPlane.ForwardAsync))

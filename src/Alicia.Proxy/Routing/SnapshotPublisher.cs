@@ -41,6 +41,7 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
     private RegistrySnapshot _published = RegistrySnapshot.Empty;
     private IReadOnlyList<RouteConfig> _routes = [RouteProjection.CatchAllRoute];
     private RoutingTable _table = RoutingTable.Empty;
+    private bool _hasDeclaredRoutes;
     private Task _loop = Task.CompletedTask;
     private long _appliedRevision = -1;
     private bool _starting;
@@ -84,6 +85,9 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
 
     /// <summary>The table in force.</summary>
     public RoutingTable Table => Volatile.Read(ref _table);
+
+    /// <summary>False when nothing but host, prefix and default decides where a request goes: there is nothing that YARP's routes could find.</summary>
+    public bool HasDeclaredRoutes => Volatile.Read(ref _hasDeclaredRoutes);
 
     /// <summary>Called for each service that changed, after requests are routed by it. Set before <see cref="StartAsync"/>; must not block.</summary>
     public Action<Service>? Refreshed { get; set; }
@@ -216,8 +220,13 @@ internal sealed partial class SnapshotPublisher : IAsyncDisposable
 
         if (routesChanged)
             _routes = RouteProjection.Routes(snapshot);
+        var hasDeclared = _routes.Count > 1;
+        // Asked for before they are there and until they are gone: in between, YARP's routing says what is in force.
+        if (hasDeclared)
+            Volatile.Write(ref _hasDeclaredRoutes, true);
         if (clustersChanged || routesChanged)
             await _provider.ApplyAsync(_routes, [RouteProjection.PlaceholderCluster, .. _clusters.Values]);
+        Volatile.Write(ref _hasDeclaredRoutes, hasDeclared);
         foreach (var service in changed)
             Refresh(service);
         if (setChanged)
