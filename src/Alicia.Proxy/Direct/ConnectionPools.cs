@@ -17,7 +17,7 @@ internal sealed class ConnectionPools : IDisposable
     public static readonly TimeSpan IdleTimeout = TimeSpan.FromSeconds(4);
 
     /// <summary>How many wait for one address, at most. Beyond that a burst is over, and what it opened is closed.</summary>
-    private const int MaxIdle = 1000;
+    public const int MaxIdle = 1000;
 
     private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(1);
 
@@ -25,6 +25,7 @@ internal sealed class ConnectionPools : IDisposable
     private readonly TimeProvider _time;
     private readonly ConcurrentDictionary<AddressSlot, Pool> _pools = new();
     private readonly ITimer _sweep;
+    private volatile bool _disposed;
 
     public ConnectionPools(UpstreamConnector connector, EndpointTable endpoints, TimeProvider time)
     {
@@ -67,11 +68,15 @@ internal sealed class ConnectionPools : IDisposable
         connection.KeptAt = _time.GetTimestamp();
         if (!connection.TryKeep() || !_pools.GetOrAdd(connection.Slot, static _ => new Pool()).TryPush(connection))
             connection.Dispose();
+        // Looked at behind the keeping: whoever comes in the middle of the end has been seen by it, or sees it.
+        else if (_disposed)
+            Close(connection.Slot);
     }
 
     public void Dispose()
     {
         _sweep.Dispose();
+        _disposed = true;
         foreach (var slot in _pools.Keys)
             Close(slot);
     }

@@ -25,6 +25,8 @@ internal sealed class OutgoingRequest : IDisposable
     private readonly IDirectExchange _exchange;
     private readonly HeadWriter _out;
     private readonly bool _isChunked;
+
+    /// <summary>Ends the reading of the body. Never disposed: whoever gives the exchange up may come with his word when it is over, and there is nothing in it to be disposed of.</summary>
     private readonly CancellationTokenSource? _reading;
     private ValueTask<int> _read;
     private bool _isReading;
@@ -147,11 +149,7 @@ internal sealed class OutgoingRequest : IDisposable
         }
     }
 
-    public void Dispose()
-    {
-        _reading?.Dispose();
-        _out.Dispose();
-    }
+    public void Dispose() => _out.Dispose();
 
     /// <summary>Methods that usually have a body say that there is none: servers that speak an older HTTP ask for it.</summary>
     private static bool SaysItsLength(string method) =>
