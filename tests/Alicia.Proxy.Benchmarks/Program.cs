@@ -4,6 +4,7 @@ using Alicia.Proxy.Benchmarks.Load;
 using Alicia.Proxy.Benchmarks.Micro;
 using Alicia.Proxy.Benchmarks.Peers;
 using Alicia.Proxy.Benchmarks.Simulation;
+using Alicia.Proxy.Benchmarks.Soak;
 
 const string Usage = """
     Usage: Alicia.Proxy.Benchmarks VERB [options] [--report FILE]
@@ -19,6 +20,7 @@ const string Usage = """
       simulate    what each algorithm makes of an ailing instance, in virtual time
       strict      whether the guard of HTTP/1.1 reads generated inputs rightly, and what it costs
       bus         what a storm of messages on the bus does to requests
+      soak        full load and troubles for as long as is asked for: memory, connections, slots, buffers
 
     README.md beside the project explains the options.
     """;
@@ -49,6 +51,7 @@ try
         case "probe":
         case "strict":
         case "bus":
+        case "soak":
             using (PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal))
             using (PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal))
             {
@@ -61,6 +64,7 @@ try
                     "peers" => PeersRun.RunAsync(rest, interrupted.Token),
                     "metrics" => MetricsRun.RunAsync(rest, interrupted.Token),
                     "probe" => ProbeRun.RunAsync(rest, interrupted.Token),
+                    "soak" => SoakRun.RunAsync(rest, interrupted.Token),
                     "strict" => StrictRun.RunAsync(rest, interrupted.Token),
                     _ => BusRun.RunAsync(rest, interrupted.Token),
                 });
@@ -68,6 +72,8 @@ try
 
         case BareYarp.Verb:
             return await BareYarp.RunAsync(rest);
+        case SoakInstance.Verb:
+            return await SoakInstance.RunAsync(rest);
         case LoadBackend.Verb:
             return await LoadBackend.RunAsync(rest);
         case LoadGenerator.Verb:

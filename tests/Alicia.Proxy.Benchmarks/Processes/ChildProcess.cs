@@ -91,10 +91,16 @@ internal sealed class ChildProcess : IAsyncDisposable
     /// <summary>SIGTERM, and waits for the end.</summary>
     public Task TerminateAsync()
     {
-        // The id is this process's until its end was waited for.
-        if (!_process.HasExited && kill(Id, SigTerm) != 0)
-            throw new InvalidOperationException($"SIGTERM to {Id}: errno {Marshal.GetLastPInvokeError()}");
+        Signal(SigTerm);
         return EndAsync();
+    }
+
+    /// <summary>Sends a signal, unless it has ended.</summary>
+    public void Signal(int signal)
+    {
+        // The id is this process's until its end was waited for.
+        if (!_process.HasExited && kill(Id, signal) != 0)
+            throw new InvalidOperationException($"signal {signal} to {Id}: errno {Marshal.GetLastPInvokeError()}");
     }
 
     /// <summary>SIGKILL, and waits for the end.</summary>

@@ -21,19 +21,26 @@ internal sealed class ProxyProcess : IAsyncDisposable
 
     private readonly ChildProcess _process;
 
-    private ProxyProcess(ChildProcess process, Uri data, Uri management)
+    private ProxyProcess(ChildProcess process, IReadOnlyList<Uri> data, Uri management)
     {
         _process = process;
-        Data = data;
+        Listeners = data;
         Api = NewClient(management);
     }
 
     public int Id => _process.Id;
 
+    /// <summary>The end of what it wrote to standard error.</summary>
+    public string LastErrors => _process.LastErrors();
+
     /// <summary>Lines of its standard output so far.</summary>
     public long OutputLines => _process.OutputLines;
 
-    public Uri Data { get; }
+    /// <summary>Listeners of the data plane.</summary>
+    public IReadOnlyList<Uri> Listeners { get; }
+
+    /// <summary>The one for HTTP/1.1.</summary>
+    public Uri Data => Listeners.First(l => l.Scheme == "http");
 
     /// <summary>To the management listener; one connection for each request under way.</summary>
     public HttpClient Api { get; }
@@ -55,24 +62,27 @@ internal sealed class ProxyProcess : IAsyncDisposable
         IEnumerable<string> program, string directory, IEnumerable<string> settings, IEnumerable<KeyValuePair<string, string?>> environment, string? routedHost)
     {
         var started = Stopwatch.GetTimestamp();
+        const string Listen = "Listen:Proxy=";
+        string[] all = [$"{Listen}http://127.0.0.1:0", .. settings];
+        var listeners = all.Last(s => s.StartsWith(Listen, StringComparison.Ordinal)).Split(';').Length;
         var process = ChildProcess.Start(
             Programs.Dotnet,
-            [.. program, "--Listen:Proxy=http://127.0.0.1:0", "--Defaults:HealthCheck:Enabled=false", "--Listen:Management=http://127.0.0.1:0", $"--Registry:Path={Path.Combine(directory, "registry.db")}",
-                .. settings.Select(s => "--" + s)],
+            [.. program, "--Defaults:HealthCheck:Enabled=false", "--Listen:Management=http://127.0.0.1:0", $"--Registry:Path={Path.Combine(directory, "registry.db")}",
+                .. all.Select(s => "--" + s)],
             WithoutOwn(environment),
             directory);
         try
         {
-            var addresses = new Dictionary<string, Uri>();
-            while (addresses.Count < 2)
+            var addresses = new List<(string Plane, Uri Url)>();
+            while (addresses.Count < 1 + listeners)
             {
                 var line = await process.LineAsync("");
                 if (line.Split(" listening on ") is [var plane, var url])
-                    addresses[plane] = new Uri(url);
+                    addresses.Add((plane, new Uri(url)));
             }
 
             var listening = Stopwatch.GetElapsedTime(started).TotalSeconds;
-            var proxy = new ProxyProcess(process, addresses["proxy"], addresses["management"]);
+            var proxy = new ProxyProcess(process, [.. addresses.Where(a => a.Plane == "proxy").Select(a => a.Url)], addresses.Single(a => a.Plane == "management").Url);
             var ready = UntilOkAsync(proxy.Api, "/health/ready", null, started);
             using var client = NewClient(proxy.Data);
             var routing = routedHost is null ? Task.FromResult(double.NaN) : UntilOkAsync(client, "/", routedHost, started);
