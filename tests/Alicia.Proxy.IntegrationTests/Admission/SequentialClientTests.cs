@@ -4,6 +4,7 @@ using Alicia.Proxy.IntegrationTests.Harness;
 namespace Alicia.Proxy.IntegrationTests.Admission;
 
 /// <summary>Who sends one request after the other needs one slot: it is free again before the caller can see the end of the answer.</summary>
+[Trait("Depends", "forwarder")]
 public sealed class SequentialClientTests(RunningProxy running) : IClassFixture<RunningProxy>
 {
     private const int Requests = 2000;

@@ -6,6 +6,7 @@ namespace Alicia.Proxy.IntegrationTests.Faults;
 /// <summary>
 /// An instance that reads requests and never gives a whole head back, beside one that works. It has had the request: a GET goes to the other one, a POST is told what happened and is not sent again.
 /// </summary>
+[Trait("Depends", "forwarder")]
 public sealed class BrokenInstanceTests(FaultyService faulty, ITestOutputHelper output) : IClassFixture<FaultyService>
 {
     private const int Each = 20;

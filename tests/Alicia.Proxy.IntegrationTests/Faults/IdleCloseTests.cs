@@ -4,6 +4,7 @@ using Xunit.Abstractions;
 namespace Alicia.Proxy.IntegrationTests.Faults;
 
 /// <summary>An instance that closes kept connections at the worst moment: right after its answer, when the next request may be on its way already; or when the next request has just come.</summary>
+[Trait("Depends", "forwarder")]
 public sealed class IdleCloseTests(FaultyService faulty, ITestOutputHelper output) : IClassFixture<FaultyService>
 {
     private const string Ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";

@@ -5,6 +5,7 @@ using Alicia.Proxy.IntegrationTests.Harness;
 namespace Alicia.Proxy.IntegrationTests.Faults;
 
 /// <summary>WebSockets and streams of events may be silent for longer than other bodies, and for as long as their own settings say.</summary>
+[Trait("Depends", "forwarder")]
 public sealed class IdleRuleTests(DataPlaneFixture fixture) : IClassFixture<DataPlaneFixture>
 {
     private const double Short = 0.5;

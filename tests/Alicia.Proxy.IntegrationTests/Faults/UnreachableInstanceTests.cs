@@ -9,6 +9,7 @@ namespace Alicia.Proxy.IntegrationTests.Faults;
 /// Instances to which no connection comes about, in every way in which it may not. Nothing has been sent, so any request goes to another instance; that is another pick and no retry: it costs
 /// no budget, and switching retries off does not switch it off.
 /// </summary>
+[Trait("Depends", "forwarder")]
 public sealed class UnreachableInstanceTests(FaultyService faulty, ITestOutputHelper output) : IClassFixture<FaultyService>
 {
     private static readonly object _noRetries = new { timeouts = new { connect = 0.3 }, retry = new { attempts = 0, budget_percent = 0, reserve = 0 } };

@@ -3,6 +3,7 @@ using Alicia.Proxy.IntegrationTests.Harness;
 namespace Alicia.Proxy.IntegrationTests.Guarding;
 
 /// <summary>Callers who leave say nothing of the instance.</summary>
+[Trait("Depends", "forwarder")]
 public sealed class CallerAbortTests(GuardedProxy guarded) : IClassFixture<GuardedProxy>
 {
     [Fact]

@@ -4,6 +4,7 @@ using Alicia.Proxy.IntegrationTests.Harness;
 namespace Alicia.Proxy.IntegrationTests.Guarding;
 
 /// <summary>Answers that say failure open circuits, but one bad endpoint does not switch off a service.</summary>
+[Trait("Depends", "forwarder")]
 public sealed class FailureStatusTests(GuardedProxy guarded) : IClassFixture<GuardedProxy>
 {
     /// <summary>Circuits that stay open while a test looks at them.</summary>

@@ -15,6 +15,12 @@ internal sealed class ChildProcess : IAsyncDisposable
     private const int SigCont = 18;
     private const int SigStop = 19;
 
+    /// <summary>
+    /// For the .NET programs among them, which live for seconds: not before they have lived for a while does the runtime compile anew, and better, what they use often. On a machine whose
+    /// cores are all busy that compiling is a third of what a backend costs in a test.
+    /// </summary>
+    private static readonly KeyValuePair<string, string?>[] _shortLived = [new("DOTNET_TieredPGO", "0"), new("DOTNET_TC_CallCountingDelayMs", "3E8")];
+
     private readonly Process _process;
     private readonly Queue<string> _output = [];
     private readonly Queue<string> _errors = [];
@@ -64,7 +70,7 @@ internal sealed class ChildProcess : IAsyncDisposable
             RedirectStandardError = true,
             UseShellExecute = false,
         };
-        foreach (var (name, value) in environment ?? new Dictionary<string, string?>())
+        foreach (var (name, value) in _shortLived.Concat(environment ?? new Dictionary<string, string?>()))
         {
             if (value is null)
                 start.Environment.Remove(name);

@@ -5,6 +5,7 @@ using Alicia.Proxy.IntegrationTests.Harness;
 namespace Alicia.Proxy.IntegrationTests.InFlight;
 
 /// <summary>An instance that leaves gets nothing new and finishes what it has.</summary>
+[Trait("Depends", "forwarder")]
 public sealed class DepartureTests(RunningProxy running) : IClassFixture<RunningProxy>
 {
     [Fact]

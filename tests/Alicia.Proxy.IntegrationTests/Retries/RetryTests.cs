@@ -8,6 +8,7 @@ using Alicia.Proxy.IntegrationTests.Metrics;
 namespace Alicia.Proxy.IntegrationTests.Retries;
 
 /// <summary>A request that meets a broken instance goes to another one, where that is safe; and not more often than the budget allows.</summary>
+[Trait("Depends", "forwarder")]
 public sealed class RetryTests(RunningProxy running) : IClassFixture<RunningProxy>
 {
     private const string Body = "a body that must arrive whole";

@@ -4,6 +4,7 @@ using Alicia.Proxy.IntegrationTests.Harness;
 namespace Alicia.Proxy.IntegrationTests.Security;
 
 /// <summary>Fields that a service sets, adds and takes away, on requests and on answers; and that nobody is shown their values.</summary>
+[Trait("Depends", "forwarder")]
 public sealed class FieldRuleTests
 {
     private const string Rules = """

@@ -3,6 +3,7 @@ using Alicia.Proxy.IntegrationTests.Harness;
 namespace Alicia.Proxy.IntegrationTests.Strictness;
 
 /// <summary>Answers of instances that could be read in two ways: the caller gets 502, and the connection to the instance is not used again.</summary>
+[Trait("Depends", "forwarder")]
 public sealed class AnswerTests(DataPlaneFixture fixture) : IClassFixture<DataPlaneFixture>
 {
     private const string Ok = "HTTP/1.1 200 OK\r\n";
@@ -139,7 +140,7 @@ public sealed class AnswerTests(DataPlaneFixture fixture) : IClassFixture<DataPl
         });
         var host = await fixture.ServiceAsync(upstream);
 
-        var got = await fixture.SendAsync($"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        var got = await fixture.SendAsync($"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
 
         got.Text.Should().NotContain("\r\n0\r\n\r\n", "it never looks whole");
     }

@@ -7,6 +7,7 @@ namespace Alicia.Proxy.IntegrationTests.Strictness;
 /// Every request of the corpus over a socket to a real proxy, in one piece and cut at a point of its own, with an instance that keeps every byte. What is ill-formed is refused and leaves no trace there; what
 /// is well-formed arrives once, as it was meant. (Every case cut at every position is in the unit tests of the parser, where that takes no time.)
 /// </summary>
+[Trait("Depends", "forwarder")]
 public sealed class CorpusTests(DataPlaneFixture fixture) : IClassFixture<DataPlaneFixture>
 {
     private const int AtOnce = 24;

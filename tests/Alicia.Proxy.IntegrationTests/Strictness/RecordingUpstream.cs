@@ -137,12 +137,20 @@ internal static class ForwardedRequests
                 if (line < 0)
                     return null;
                 var size = Convert.ToInt32(bytes[next..line], 16);
+                if (size == 0)
+                {
+                    // Trailers, which not every forwarder passes on, end with an empty line too.
+                    var over = bytes.IndexOf("\r\n\r\n", line, StringComparison.Ordinal);
+                    if (over < 0)
+                        return null;
+                    next = over + 4;
+                    break;
+                }
+
                 if (line + 2 + size + 2 > bytes.Length)
                     return null;
                 body.Append(bytes, line + 2, size);
                 next = line + 2 + size + 2;
-                if (size == 0)
-                    break;
             }
         }
         else if (head.Split("\r\n").FirstOrDefault(l => l.StartsWith("Content-Length: ", StringComparison.OrdinalIgnoreCase)) is { } length)

@@ -17,7 +17,7 @@ public sealed class SlowCallerTests
     {
         const int slow = 10_000;
         await using var backend = await Backend.StartAsync("served");
-        await using var proxy = await ProxyProcess.StartAsync(new ProxyOptions { Arguments = ["--Limits:HeadTimeout=00:00:20", "--Registry:Store=memory"] });
+        await using var proxy = await ProxyProcess.StartAsync(new ProxyOptions { Arguments = ["--Limits:HeadTimeout=00:00:12", "--Registry:Store=memory"] });
         using var registered = await proxy.Registry.RegisterAsync("web", backend.Host, backend.Port, query: "wait=10");
         await proxy.Http.GetStringAsync("/web/bytes?n=1");
         var before = Memory.ResidentMiB(proxy.Process.Id);

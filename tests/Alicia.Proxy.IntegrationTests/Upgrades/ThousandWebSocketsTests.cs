@@ -21,7 +21,7 @@ public sealed class ThousandWebSocketsTests(ITestOutputHelper output)
         await using var proxy = await ProxyProcess.StartAsync(new ProxyOptions
         {
             ConfigJson = """{ "Defaults": { "MaxConnections": 2000 } }""",
-            Arguments = ["--Defaults:Drain:Timeout=00:00:10", "--Defaults:HealthCheck:Type=tcp"],
+            Arguments = ["--Defaults:Drain:Timeout=00:00:07", "--Defaults:HealthCheck:Type=tcp"],
         });
         await proxy.Registry.RegisterActiveAsync("live", own);
         using (var warm = await OpenAsync(proxy))

@@ -4,6 +4,7 @@ using Alicia.Proxy.IntegrationTests.Harness;
 namespace Alicia.Proxy.IntegrationTests.Upgrades;
 
 /// <summary>An upgrade to any protocol becomes a tunnel: its bytes, its ends, its time and its slot.</summary>
+[Trait("Depends", "forwarder")]
 public sealed class TunnelTests : IAsyncLifetime
 {
     private const string Ask = "GET /t/upgrade HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: made-up/1.0\r\n\r\n";
