@@ -163,7 +163,7 @@ internal sealed class SoakCallers : IDisposable
     private async Task<Fate> LeaveAnswerAsync(string service, Random random)
     {
         using var socket = await ConnectAsync();
-        await socket.SendAsync(Encoding.ASCII.GetBytes($"GET /{service}/drip?n=1000000&seed=1 HTTP/1.1\r\nHost: soak\r\n\r\n"));
+        await socket.SendAsync(Encoding.ASCII.GetBytes($"GET /{service}/drip?n=1000000&seed=1 HTTP/1.1\r\nHost: soak\r\nConnection: close\r\n\r\n"));
         using var late = new CancellationTokenSource(_patience);
         var buffer = new byte[16 * 1024];
         try
@@ -223,9 +223,15 @@ internal sealed class SoakCallers : IDisposable
             await using var body = await answer.Content.ReadAsStreamAsync(enough.Token);
             await SoakBodies.ReadAsync(body, 1, enough.Token);
         }
-        catch (Exception e) when (e is OperationCanceledException or IOException or HttpRequestException && enough.IsCancellationRequested)
+        catch (OperationCanceledException)
         {
             // As intended.
+        }
+        catch (Exception e) when (e is IOException or HttpRequestException)
+        {
+            // Behind the leaving as intended too; before it, the answer was cut.
+            if (!enough.IsCancellationRequested)
+                return new Fate(Fate.Cut, e.Message);
         }
 
         return new Fate(Fate.Left);
