@@ -21,6 +21,9 @@ internal readonly record struct AttemptResult(Outcome? Trouble)
     /// </summary>
     public bool IsUnsent => SaysUnsent(Exception);
 
+    /// <summary>True when the request was not sent because a connection that had been kept was found ended.</summary>
+    public bool IsStale => Outcome.Find<ConnectionGoneException>(Exception) is not null;
+
     /// <summary>See <see cref="IsUnsent"/>.</summary>
     public static bool SaysUnsent(Exception? exception) =>
         Outcome.Find<UnsentException>(exception) is not null || Outcome.Find<HttpProtocolException>(exception) is { ErrorCode: RefusedStreamCode };

@@ -18,11 +18,15 @@ namespace Alicia.Proxy.Forwarding;
 /// <param name="time">The clock.</param>
 internal sealed class CallerRequest(HttpContext context, Upstream upstream, string target, string strippedPrefix, TimeProvider time)
 {
+    /// <summary>Kept connections of one instance that one request may find ended; each was looked at a moment before, so one is rare already.</summary>
+    private const int MaxReopened = 3;
+
     private CallerBody? _body;
     private TriedInstances? _tried;
     private Admitted _next;
     private NextTry? _why;
     private int _charged;
+    private int _reopened;
     private bool _allFull;
     private bool _entered;
     private bool _failed;
@@ -89,7 +93,7 @@ internal sealed class CallerRequest(HttpContext context, Upstream upstream, stri
     /// </summary>
     public bool TryGoOn(AttemptResult result)
     {
-        var next = RetryRule.AfterFailure(Outcome.FailureOf(result.Trouble!.Value.Error), result.IsUnsent, Attempted(), Settings);
+        var next = RetryRule.AfterFailure(Outcome.FailureOf(result.Trouble!.Value.Error), result.IsUnsent, Attempted(), Settings, result.IsStale);
         return TryTake(next);
     }
 
@@ -125,7 +129,12 @@ internal sealed class CallerRequest(HttpContext context, Upstream upstream, stri
     /// <summary>After an instance failed and no other could be had: how long to wait until the same may be asked again; null when it may not.</summary>
     public TimeSpan? BackOff(Random random)
     {
-        if (_why is not { MayReturn: true } || !MayCharge())
+        if (_why is not { MayReturn: true } why)
+            return null;
+        // The next connection is another one, and the instance has done nothing to be spared.
+        if (!why.IsCharged)
+            return _reopened++ < MaxReopened ? TimeSpan.Zero : null;
+        if (!MayCharge())
             return null;
         // 25, 50, 100 ms…, one second at most; the jitter keeps requests that failed together from coming back together.
         var wait = TimeSpan.FromMilliseconds(Math.Min(1000, 25 << Math.Min(_charged, 10)) * (0.5 + (random.NextDouble() / 2)));
@@ -212,7 +221,7 @@ internal sealed class CallerRequest(HttpContext context, Upstream upstream, stri
             return false;
         }
 
-        (_tried ??= new TriedInstances()).Add(Admitted.Member.Live, why.Reason == RetryReason.Unsent);
+        (_tried ??= new TriedInstances()).Add(Admitted.Member.Live, why is { Reason: RetryReason.Unsent, MayReturn: false });
         return TryTakeSlot(why);
     }
 

@@ -7,7 +7,7 @@ namespace Alicia.Proxy.Forwarding;
 /// <summary>What may follow an attempt that did not go well.</summary>
 /// <param name="Reason">What made it necessary.</param>
 /// <param name="IsCharged">Whether it costs one of the request's tries and one of the service's budget. A pick in place of an instance that was never reached does not, nor does one in place of a trial, which was the proxy's own experiment.</param>
-/// <param name="MayReturn">Whether the same instance may be asked again, after a while, when there is no other.</param>
+/// <param name="MayReturn">Whether the same instance may be asked again when there is no other: after a while, or at once where nothing but a kept connection was wrong.</param>
 internal readonly record struct NextTry(RetryReason Reason, bool IsCharged, bool MayReturn = false);
 
 /// <summary>What is known of an attempt's request when the attempt has not gone well.</summary>
@@ -26,12 +26,13 @@ internal static class RetryRule
     /// <param name="unsent">Whether it cannot have begun on the request.</param>
     /// <param name="request">The request.</param>
     /// <param name="settings">Of the service.</param>
-    public static NextTry? AfterFailure(AttemptFailure failure, bool unsent, AttemptedRequest request, ServiceSettings settings)
+    /// <param name="stale">Whether it was unsent because a kept connection had ended: that says nothing of the instance, which has others.</param>
+    public static NextTry? AfterFailure(AttemptFailure failure, bool unsent, AttemptedRequest request, ServiceSettings settings, bool stale = false)
     {
         if (!request.HasWholeBody)
             return null;
         if (unsent)
-            return new NextTry(RetryReason.Unsent, IsCharged: false);
+            return new NextTry(RetryReason.Unsent, IsCharged: false, MayReturn: stale);
         if (!request.IsIdempotent || settings.Get(SettingKeys.RetryAttempts) == 0)
             return null;
         if (request.IsTrial)

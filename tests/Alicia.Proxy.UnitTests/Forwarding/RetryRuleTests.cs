@@ -39,6 +39,17 @@ public sealed class RetryRuleTests
     }
 
     [Theory]
+    [InlineData(true, true)]
+    [InlineData(false, true)]
+    [InlineData(true, false)]
+    public void A_kept_connection_that_had_ended_says_nothing_of_the_instance(bool idempotent, bool on)
+    {
+        var next = RetryRule.AfterFailure(AttemptFailure.Reset, unsent: true, new AttemptedRequest(idempotent, HasWholeBody: true, IsTrial: false), on ? ServiceSettings.BuiltIn : _off, stale: true);
+
+        next.Should().Be(new NextTry(RetryReason.Unsent, IsCharged: false, MayReturn: true));
+    }
+
+    [Theory]
     [InlineData(200, false, true, true, false, true, null, false)]
     [InlineData(500, false, true, true, false, true, null, false)]
     [InlineData(502, false, true, true, false, true, nameof(RetryReason.Status), true)]
