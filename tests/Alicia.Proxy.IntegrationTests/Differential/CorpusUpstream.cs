@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Globalization;
-using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Alicia.Proxy.IntegrationTests.Harness;
@@ -10,44 +9,22 @@ namespace Alicia.Proxy.IntegrationTests.Differential;
 /// <summary>The instance behind one of the proxies: answers each request with the bytes of its pair, and remembers what it saw of it.</summary>
 internal sealed class CorpusUpstream : IAsyncDisposable
 {
-    private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly IReadOnlyList<CorpusPair> _pairs;
-    private readonly CancellationTokenSource _ended = new();
     private readonly ConcurrentDictionary<int, string> _seen = new();
-    private readonly Task _accepting;
+    private readonly Acceptance _acceptance;
 
     public CorpusUpstream(IReadOnlyList<CorpusPair> pairs)
     {
         _pairs = pairs;
-        _listener.Start(512);
-        _accepting = AcceptAsync();
+        _acceptance = new Acceptance(ServeAsync);
     }
 
-    public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
+    public int Port => _acceptance.Port;
 
     /// <summary>The request of a pair as it came, in a form in which those of both proxies can be compared; null when none came.</summary>
     public string? Seen(int index) => _seen.GetValueOrDefault(index);
 
-    public async ValueTask DisposeAsync()
-    {
-        await _ended.CancelAsync();
-        _listener.Stop();
-        await _accepting;
-        _ended.Dispose();
-    }
-
-    private async Task AcceptAsync()
-    {
-        try
-        {
-            while (!_ended.IsCancellationRequested)
-                _ = ServeAsync(await _listener.AcceptSocketAsync(_ended.Token));
-        }
-        catch (Exception e) when (_ended.IsCancellationRequested && (e is OperationCanceledException or SocketException or InvalidOperationException))
-        {
-            // Disposed; between two acceptances the listener says so in its own words.
-        }
-    }
+    public ValueTask DisposeAsync() => _acceptance.DisposeAsync();
 
     private async Task ServeAsync(Socket socket)
     {
@@ -68,7 +45,7 @@ internal sealed class CorpusUpstream : IAsyncDisposable
                     continue;
                 socket.Shutdown(SocketShutdown.Send);
                 var rest = new byte[4096];
-                while (await socket.ReceiveAsync(rest, _ended.Token) > 0)
+                while (await socket.ReceiveAsync(rest, _acceptance.Ended) > 0)
                 {
                 }
 

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Net;
 using System.Net.Sockets;
 
 namespace Alicia.Proxy.IntegrationTests.Harness;
@@ -10,19 +9,16 @@ namespace Alicia.Proxy.IntegrationTests.Harness;
 /// </summary>
 internal sealed class RawUpstream : IAsyncDisposable
 {
-    private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly ConcurrentQueue<string> _heads = new();
     private readonly ConcurrentQueue<Exception> _faults = new();
-    private readonly CancellationTokenSource _ended = new();
     private readonly Func<RawConnection, string, Task> _answer;
-    private readonly Task _accepting;
+    private readonly Acceptance _acceptance;
 
     private RawUpstream(Func<RawConnection, string, Task> answer)
     {
         _answer = answer;
-        _listener.Start();
-        Address = new Uri($"http://{_listener.LocalEndpoint}");
-        _accepting = AcceptAsync();
+        _acceptance = new Acceptance(ServeAsync);
+        Address = new Uri($"http://127.0.0.1:{_acceptance.Port}");
     }
 
     public Uri Address { get; }
@@ -43,25 +39,9 @@ internal sealed class RawUpstream : IAsyncDisposable
     /// <exception cref="AggregateException">An answering script failed in a way other than the connection's end.</exception>
     public async ValueTask DisposeAsync()
     {
-        await _ended.CancelAsync();
-        _listener.Stop();
-        await _accepting;
-        _ended.Dispose();
+        await _acceptance.DisposeAsync();
         if (!_faults.IsEmpty)
             throw new AggregateException("an answer of the raw upstream failed", _faults);
-    }
-
-    private async Task AcceptAsync()
-    {
-        try
-        {
-            while (!_ended.IsCancellationRequested)
-                _ = ServeAsync(await _listener.AcceptSocketAsync(_ended.Token));
-        }
-        catch (Exception e) when (_ended.IsCancellationRequested && (e is OperationCanceledException or SocketException or InvalidOperationException))
-        {
-            // Disposed; between two acceptances the listener says so in its own words.
-        }
     }
 
     private async Task ServeAsync(Socket socket)

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Net;
 using System.Net.Sockets;
 using System.Text;
 
@@ -165,54 +164,29 @@ internal sealed class Wire(Socket socket) : IDisposable
 /// <summary>Accepts connections on loopback and runs a script on each; its end closes the connection.</summary>
 internal sealed class WireServer : IAsyncDisposable
 {
-    private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
-    private readonly CancellationTokenSource _ended = new();
     private readonly Func<Wire, Task> _script;
-    private readonly Task _accepting;
+    private readonly Acceptance _acceptance;
     private int _accepted;
 
     private WireServer(Func<Wire, Task> script)
     {
         _script = script;
-        _listener.Start();
-        _accepting = AcceptAsync();
+        _acceptance = new Acceptance(ServeAsync);
     }
 
-    public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
+    public int Port => _acceptance.Port;
 
     /// <summary>Connections so far.</summary>
     public int Accepted => Volatile.Read(ref _accepted);
 
     public static WireServer Start(Func<Wire, Task> script) => new(script);
 
-    public async ValueTask DisposeAsync()
-    {
-        await _ended.CancelAsync();
-        _listener.Stop();
-        await _accepting;
-        _ended.Dispose();
-    }
-
-    private async Task AcceptAsync()
-    {
-        try
-        {
-            while (!_ended.IsCancellationRequested)
-            {
-                var socket = await _listener.AcceptSocketAsync(_ended.Token);
-                Interlocked.Increment(ref _accepted);
-                socket.NoDelay = true;
-                _ = ServeAsync(socket);
-            }
-        }
-        catch (Exception e) when (_ended.IsCancellationRequested && (e is OperationCanceledException or SocketException or InvalidOperationException))
-        {
-            // Disposed; between two acceptances the listener says so in its own words.
-        }
-    }
+    public ValueTask DisposeAsync() => _acceptance.DisposeAsync();
 
     private async Task ServeAsync(Socket socket)
     {
+        Interlocked.Increment(ref _accepted);
+        socket.NoDelay = true;
         using var wire = new Wire(socket);
         try
         {

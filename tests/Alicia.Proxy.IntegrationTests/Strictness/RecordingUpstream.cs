@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
-using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Alicia.Proxy.IntegrationTests.Harness;
 
 namespace Alicia.Proxy.IntegrationTests.Strictness;
 
@@ -11,18 +11,15 @@ namespace Alicia.Proxy.IntegrationTests.Strictness;
 /// </summary>
 internal sealed class RecordingUpstream : IAsyncDisposable
 {
-    private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly ConcurrentQueue<StringBuilder> _connections = new();
-    private readonly CancellationTokenSource _ended = new();
-    private readonly Task _accepting;
+    private readonly Acceptance _acceptance;
 
     public RecordingUpstream()
     {
-        _listener.Start(512);
-        _accepting = AcceptAsync();
+        _acceptance = new Acceptance(ServeAsync);
     }
 
-    public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
+    public int Port => _acceptance.Port;
 
     /// <summary>Everything that came, connection by connection. Latin-1.</summary>
     public IReadOnlyList<string> Received
@@ -40,26 +37,7 @@ internal sealed class RecordingUpstream : IAsyncDisposable
         }
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        await _ended.CancelAsync();
-        _listener.Stop();
-        await _accepting;
-        _ended.Dispose();
-    }
-
-    private async Task AcceptAsync()
-    {
-        try
-        {
-            while (true)
-                _ = ServeAsync(await _listener.AcceptSocketAsync(_ended.Token));
-        }
-        catch (Exception e) when (_ended.IsCancellationRequested && (e is OperationCanceledException or SocketException or InvalidOperationException))
-        {
-            // Disposed; between two acceptances the listener says so in its own words.
-        }
-    }
+    public ValueTask DisposeAsync() => _acceptance.DisposeAsync();
 
     private async Task ServeAsync(Socket socket)
     {
@@ -72,7 +50,7 @@ internal sealed class RecordingUpstream : IAsyncDisposable
         {
             while (true)
             {
-                var count = await socket.ReceiveAsync(buffer, _ended.Token);
+                var count = await socket.ReceiveAsync(buffer, _acceptance.Ended);
                 if (count == 0)
                     return;
                 int whole;
@@ -83,7 +61,7 @@ internal sealed class RecordingUpstream : IAsyncDisposable
                 }
 
                 for (; answered < whole; answered++)
-                    await socket.SendAsync("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"u8.ToArray(), _ended.Token);
+                    await socket.SendAsync("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"u8.ToArray(), _acceptance.Ended);
             }
         }
         catch (Exception gone) when (gone is SocketException or OperationCanceledException)
