@@ -54,11 +54,10 @@ internal sealed class DirectForwarder(IHttpForwarder yarp, ConnectionPools pools
         try
         {
             using var request = new OutgoingRequest(context, exchange);
-            var isKept = true;
             for (var closed = 0; ; closed++)
             {
                 UpstreamConnection? connection = null;
-                isKept = closed < MaxClosed && pools.TryTake(exchange.Slot, out connection);
+                var isKept = closed < MaxClosed && pools.TryTake(exchange.Slot, out connection);
                 if (connection is null)
                 {
                     (connection, ending) = await OpenAsync(context, exchange, cancellation);

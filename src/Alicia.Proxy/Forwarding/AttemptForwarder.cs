@@ -136,8 +136,8 @@ internal sealed partial class AttemptForwarder(
                 exchange.Abandoned();
                 break;
             case FaultSide.Instance:
-                if (outcome.Error == ProxyError.ResponseTimeout && request.RanOutElsewhere)
-                    exchange.RanOut();
+                if (result.IsStale || (outcome.Error == ProxyError.ResponseTimeout && request.RanOutElsewhere))
+                    exchange.SaysNothing();
                 else
                     exchange.Failed(outcome.Error);
                 LogFailed(logger, request.Upstream.Name, member.Endpoint.InstanceId, outcome.Error?.Type ?? "cut", request.Context.TraceIdentifier, Outcome.ConnectFailureOf(exception));

@@ -168,8 +168,8 @@ internal sealed partial class Exchange : HttpTransformer
             _member.Gate.Failed(Outcome.FailureOf(error), 0, Permit);
     }
 
-    /// <summary>The caller's time was up before the instance had had its own. That fails the exchange and says nothing of the instance.</summary>
-    public void RanOut() => Fail();
+    /// <summary>The exchange failed in a way that says nothing of the instance: the caller's time was up before it had had its own, or a kept connection had ended.</summary>
+    public void SaysNothing() => Fail();
 
     /// <summary>Counts the exchange as failed, once.</summary>
     private void Fail()
