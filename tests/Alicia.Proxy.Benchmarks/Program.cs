@@ -3,6 +3,7 @@ using Alicia.Proxy.Benchmarks;
 using Alicia.Proxy.Benchmarks.Load;
 using Alicia.Proxy.Benchmarks.Micro;
 using Alicia.Proxy.Benchmarks.Peers;
+using Alicia.Proxy.Benchmarks.Scale;
 using Alicia.Proxy.Benchmarks.Simulation;
 using Alicia.Proxy.Benchmarks.Soak;
 
@@ -13,6 +14,7 @@ const string Usage = """
       registry    registrations, restarts and memory of a proxy with many instances
       forward     what the proxy adds to a request, beside direct calls and other proxies
       peers       this proxy beside nginx, HAProxy, Caddy and bare YARP: tests/bench/run builds and runs it
+      scale       what a request costs with many instances and services, and what an idle connection keeps
       metrics     what being observed costs, and a scrape of many instances
       probe       what health checks cost
       fuzz        the parser of answers against a reference, on as many generated answers as there is time for
@@ -47,6 +49,7 @@ try
         case "registry":
         case "forward":
         case "peers":
+        case "scale":
         case "metrics":
         case "probe":
         case "strict":
@@ -62,6 +65,7 @@ try
                     "registry" => RegistryRun.RunAsync(rest, interrupted.Token),
                     "forward" => ForwardRun.RunAsync(rest, interrupted.Token),
                     "peers" => PeersRun.RunAsync(rest, interrupted.Token),
+                    "scale" => ScaleRun.RunAsync(rest, interrupted.Token),
                     "metrics" => MetricsRun.RunAsync(rest, interrupted.Token),
                     "probe" => ProbeRun.RunAsync(rest, interrupted.Token),
                     "soak" => SoakRun.RunAsync(rest, interrupted.Token),

@@ -17,6 +17,7 @@ internal sealed class AnswerWatch(Stream inner, bool untilAnswer = false) : Conn
     private bool _isOver;
     private bool _answerOwed;
     private bool _ended;
+    private FairShare _share;
 
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
@@ -24,10 +25,18 @@ internal sealed class AnswerWatch(Stream inner, bool untilAnswer = false) : Conn
         // A read of nothing waits for data and says nothing about the end.
         if (buffer.IsEmpty)
             return read;
-        return read.IsCompletedSuccessfully ? new ValueTask<int>(Came(read.Result)) : AwaitedAsync(read);
+        var waits = !read.IsCompletedSuccessfully;
+        var isUsedUp = _share.IsUsedUp(waits);
+        return waits ? AwaitedAsync(read) : isUsedUp ? LaterAsync(Came(read.Result)) : new ValueTask<int>(Came(read.Result));
 
         [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
         async ValueTask<int> AwaitedAsync(ValueTask<int> pending) => Came(await pending);
+
+        static async ValueTask<int> LaterAsync(int count)
+        {
+            await FairShare.ToPool();
+            return count;
+        }
     }
 
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)

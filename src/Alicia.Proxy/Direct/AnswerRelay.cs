@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using System.Runtime.CompilerServices;
+using Alicia.Proxy.Connections;
 using Microsoft.AspNetCore.Http.Features;
 using Yarp.ReverseProxy.Forwarder;
 
@@ -67,7 +68,12 @@ internal readonly struct AnswerRelay(HttpContext context, IDirectExchange exchan
             if (await FlushAsync() is { } ending)
                 return ending;
             var memory = _caller.GetMemory((int)Math.Min(left, LargePiece));
-            var received = await connection.ReceiveIntoAsync(memory.Length > left ? memory[..(int)left] : memory);
+            var receiving = connection.ReceiveIntoAsync(memory.Length > left ? memory[..(int)left] : memory);
+            var waited = !receiving.IsCompleted;
+            var received = await receiving;
+            // More comes while this one waits in the pool: fewer and larger pieces.
+            if (waited || connection.IsShareUsedUp(waited))
+                await FairShare.ToPool();
             if (received <= 0)
                 return Broken(Ended());
             _caller.Advance(received);
@@ -172,7 +178,8 @@ internal readonly struct AnswerRelay(HttpContext context, IDirectExchange exchan
     private async ValueTask<Ending?> MoreAsync(bool mayEnd = false)
     {
         var receiving = connection.ReceiveAsync();
-        if (!receiving.IsCompleted || _caller.UnflushedBytes > LargePiece)
+        var waited = !receiving.IsCompleted;
+        if (waited || _caller.UnflushedBytes > LargePiece)
         {
             if (await FlushAsync() is { } ending)
             {
@@ -183,6 +190,8 @@ internal readonly struct AnswerRelay(HttpContext context, IDirectExchange exchan
         }
 
         var received = await receiving;
+        if (connection.IsShareUsedUp(waited))
+            await FairShare.ToPool();
         if (received == 0 && mayEnd)
             return default(Ending);
         if (received <= 0)

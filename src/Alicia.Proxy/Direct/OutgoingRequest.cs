@@ -1,4 +1,5 @@
 using System.Globalization;
+using Alicia.Proxy.Connections;
 using Microsoft.AspNetCore.Http.Features;
 using Yarp.ReverseProxy.Forwarder;
 
@@ -93,13 +94,26 @@ internal sealed class OutgoingRequest : IDisposable
             connection.UploadFrom(_reading!);
             if (!AwaitsContinue)
                 ReadAhead();
-            // What is wrong with the body was there to be seen with the head: the instance gets neither.
-            if (Fault is not null)
-                return ValueTask.FromResult(FirstSend.NothingSent);
+            if (!_isComplete && !AwaitsContinue && Fault is null)
+                return GatheredAsync(connection);
         }
 
-        return connection.SendFirstAsync(_out.Buffer.AsMemory(0, _out.Length));
+        return SendReadAsync(connection);
     }
+
+    /// <summary>
+    /// Leaves the thread to the socket for a moment: what has come behind the first piece of the body then goes out with it. Handled piece by piece, 10 KB are three sendings, and cost a third more.
+    /// </summary>
+    private async ValueTask<FirstSend> GatheredAsync(UpstreamConnection connection)
+    {
+        await FairShare.ToPool();
+        ReadAhead();
+        return await SendReadAsync(connection);
+    }
+
+    /// <summary>Sends what is there, unless something is wrong with the body: that was there to be seen with the head, and the instance gets neither.</summary>
+    private ValueTask<FirstSend> SendReadAsync(UpstreamConnection connection) =>
+        Fault is not null ? ValueTask.FromResult(FirstSend.NothingSent) : connection.SendFirstAsync(_out.Buffer.AsMemory(0, _out.Length));
 
     /// <summary>Begins to send what is left of the body, while the answer is waited for.</summary>
     public void BeginUpload(UpstreamConnection connection)
@@ -158,26 +172,28 @@ internal sealed class OutgoingRequest : IDisposable
     /// <summary>Takes what is there of the body without waiting, behind the head.</summary>
     private void ReadAhead()
     {
-        while (!_isReading && !_isComplete && Fault is null)
+        try
         {
-            BeginRead();
+            Gather();
+        }
+        catch (Exception e) when (e is IOException or OperationCanceledException or InvalidOperationException)
+        {
+            // Nothing has gone out yet, and nothing will.
+            Fault = new Ending(e is OperationCanceledException ? ForwarderError.RequestBodyCanceled : ForwarderError.RequestBodyClient, e);
+        }
+    }
+
+    /// <summary>Takes what is there of the body without waiting. A second look is for its end; what does not fit goes next.</summary>
+    private void Gather()
+    {
+        while (!_isComplete && _out.Length <= BodyBytes / 2)
+        {
+            if (!_isReading)
+                BeginRead();
             if (!_read.IsCompleted)
                 return;
             _isReading = false;
-            try
-            {
-                Append(_read.GetAwaiter().GetResult());
-            }
-            catch (Exception e) when (e is IOException or OperationCanceledException or InvalidOperationException)
-            {
-                // Nothing has gone out yet, and nothing will.
-                Fault = new Ending(e is OperationCanceledException ? ForwarderError.RequestBodyCanceled : ForwarderError.RequestBodyClient, e);
-                return;
-            }
-
-            // A second look is for the end of the body; what does not fit beside the head goes after it.
-            if (_out.Length > BodyBytes / 2)
-                return;
+            Append(_read.GetAwaiter().GetResult());
         }
     }
 
@@ -234,9 +250,14 @@ internal sealed class OutgoingRequest : IDisposable
             {
                 if (!_isReading)
                     BeginRead();
+                var waited = !_read.IsCompleted;
                 var read = await _read;
                 _isReading = false;
+                // As with the first piece.
+                if (waited && read > 0)
+                    await FairShare.ToPool();
                 Append(read);
+                Gather();
                 if (_isComplete && _context.Request.ContentLength is { } length && _sent != length)
                     throw new BadHttpRequestException("The body has another length than it was said to have.");
             }

@@ -38,6 +38,7 @@ internal sealed class UpstreamConnection : IDisposable
     private int _disposed;
     private PipeWriter? _downstream;
     private CancellationTokenSource? _upload;
+    private FairShare _share;
 
     /// <param name="slot">Where it goes.</param>
     /// <param name="transport">The open connection; from now on this object's.</param>
@@ -90,6 +91,9 @@ internal sealed class UpstreamConnection : IDisposable
 
     /// <summary>Something has moved.</summary>
     public void Progress() => _silence.Progress();
+
+    /// <summary>As <see cref="FairShare.IsUsedUp"/>, of the exchange under way.</summary>
+    public bool IsShareUsedUp(bool waited) => _share.IsUsedUp(waited);
 
     /// <summary>From now on an abort also ends the waiting for the caller to take its answer.</summary>
     public void DeliverTo(PipeWriter downstream)

@@ -1,4 +1,5 @@
 using System.Buffers;
+using Alicia.Proxy.Connections;
 
 namespace Alicia.Proxy.Forwarding;
 
@@ -57,6 +58,7 @@ internal static class DuplexCopy
     {
         var reading = true;
         byte[]? buffer = null;
+        var share = default(FairShare);
         try
         {
             while (true)
@@ -70,7 +72,11 @@ internal static class DuplexCopy
                     buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
                 }
 
-                var read = await source.ReadAsync(buffer.AsMemory(), silence.Token);
+                var coming = source.ReadAsync(buffer.AsMemory(), silence.Token);
+                var waited = !coming.IsCompleted;
+                var read = await coming;
+                if (share.IsUsedUp(waited))
+                    await FairShare.ToPool();
                 if (read == 0)
                     return CopyEnd.Finished;
                 silence.Heard();

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Alicia.Proxy.Connections;
 
 namespace Alicia.Proxy.Forwarding;
 
@@ -48,7 +49,14 @@ internal static class ProxyAnswer
         }
 
         response.ContentLength = body.WrittenCount;
-        return HttpMethods.IsHead(context.Request.Method) ? Task.CompletedTask : response.Body.WriteAsync(body.WrittenMemory).AsTask();
+        return SendAsync(response, HttpMethods.IsHead(context.Request.Method) ? default : body.WrittenMemory);
+    }
+
+    /// <summary>An answer that nothing was waited for: a caller who sends such requests without end must not keep the thread that looks after the sockets.</summary>
+    private static async Task SendAsync(HttpResponse response, ReadOnlyMemory<byte> body)
+    {
+        await FairShare.ToPool();
+        await response.Body.WriteAsync(body);
     }
 
     public static bool IsGrpc(HttpRequest request) =>

@@ -14,7 +14,10 @@ namespace Alicia.Proxy.Hosting;
 /// Opens the kinds of listeners on one server and tells them apart: a connection to management, or to one that sends callers to TLS, carries a mark that requests find, so that
 /// the planes never mix, whatever the ports.
 /// </summary>
-internal sealed class Listeners(ListenConfiguration configuration, TimeSpan handshakeTimeout)
+/// <param name="configuration">What is opened.</param>
+/// <param name="handshakeTimeout">How long a TLS handshake may take.</param>
+/// <param name="isInline">Whether the data plane's HTTP/1.1 in clear text has <see cref="InlineTransport"/>.</param>
+internal sealed class Listeners(ListenConfiguration configuration, TimeSpan handshakeTimeout, bool isInline)
 {
     /// <summary>How long a body may be slower than it has to be.</summary>
     private static readonly TimeSpan RateGrace = TimeSpan.FromSeconds(5);
@@ -56,6 +59,14 @@ internal sealed class Listeners(ListenConfiguration configuration, TimeSpan hand
 
     /// <summary>The same as addresses.</summary>
     public IEnumerable<IPEndPoint> Endpoints => _open.SelectMany(l => (l.Address with { Port = l.Options.IPEndPoint?.Port ?? l.Address.Port }).Endpoints);
+
+    /// <summary>Whether what is bound to an address is looked after by <see cref="InlineTransport"/>. Names stand for several addresses, which the server makes itself.</summary>
+    public bool IsInline(IPEndPoint endpoint) => endpoint.Port != 0 && configuration.Proxy.Any(a => IsInline(a) && a.Port == endpoint.Port && a.Host switch
+    {
+        "localhost" => IPAddress.IsLoopback(endpoint.Address),
+        "*" => endpoint.Address.Equals(IPAddress.Any) || endpoint.Address.Equals(IPAddress.IPv6Any),
+        _ => false,
+    });
 
     public void Configure(KestrelServerOptions server)
     {
@@ -99,6 +110,8 @@ internal sealed class Listeners(ListenConfiguration configuration, TimeSpan hand
         server.Http2.MaxStreamsPerConnection = limits.Http2Streams;
     }
 
+    private bool IsInline(ListenAddress address) => isInline && address.Scheme == ListenScheme.Http && configuration.Proxy.Contains(address);
+
     private static int PortOf(ListenOptions options, ListenAddress address) => options.IPEndPoint?.Port ?? address.Port;
 
     private void Open(KestrelServerOptions server, string plane, ListenAddress address, PlaneMark? mark)
@@ -139,7 +152,7 @@ internal sealed class Listeners(ListenConfiguration configuration, TimeSpan hand
                 server.ListenLocalhost(address.Port, Set);
                 break;
             case { Address: { } ip }:
-                server.Listen(ip, address.Port, Set);
+                server.Listen(IsInline(address) ? InlineTransport.Mark(ip, address.Port) : new IPEndPoint(ip, address.Port), Set);
                 break;
             default:
                 server.ListenAnyIP(address.Port, Set);

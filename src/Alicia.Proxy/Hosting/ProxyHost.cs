@@ -15,6 +15,9 @@ using Alicia.Proxy.Routing;
 using Alicia.Proxy.Security;
 using Alicia.Proxy.Telemetry;
 using Alicia.Proxy.Tls;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.Options;
 using Microsoft.Extensions.Primitives;
 
 namespace Alicia.Proxy.Hosting;
@@ -54,7 +57,7 @@ internal sealed class ProxyHost : IAsyncDisposable
         var configuration = load.Value!;
         if (AccessFiles.Faults(configuration) is { Count: > 0 } faults)
             throw new StartException(ExitCodes.Configuration, string.Join('\n', faults));
-        var listeners = new Listeners(configuration.Listen, configuration.Tls.HandshakeTimeout);
+        var listeners = new Listeners(configuration.Listen, configuration.Tls.HandshakeTimeout, isInline: configuration.ForwardingHttp1 == Http1Forwarding.Direct);
         listeners.Use(configuration.Limits);
         var host = Build(loader, load, configuration, listeners);
         var proxy = new ProxyHost(host, listeners);
@@ -161,6 +164,9 @@ internal sealed class ProxyHost : IAsyncDisposable
         })
         .ConfigureWebHost(web => web
             .UseKestrel(listeners.Configure)
+            // The server asks the one that was added last first.
+            .ConfigureServices(services => services.AddSingleton<IConnectionListenerFactory>(s =>
+                new InlineTransport(listeners, s.GetRequiredService<IOptions<SocketTransportOptions>>(), s.GetRequiredService<ILoggerFactory>())))
             .Configure(app =>
             {
                 // Before the first service is there to be measured.

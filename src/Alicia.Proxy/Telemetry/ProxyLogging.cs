@@ -11,14 +11,20 @@ namespace Alicia.Proxy.Telemetry;
 /// </summary>
 internal static class ProxyLogging
 {
+    /// <summary>Lines that wait to be written, at most; a few megabytes.</summary>
+    private const int LinesAhead = 10_000;
+
     public static IServiceCollection AddProxyLogging(this IServiceCollection services, LoggingConfiguration configuration)
     {
         var logger = new LoggerConfiguration()
             .MinimumLevel.Verbose()
             .Enrich.FromLogContext()
-            .WriteTo.Console(
-                configuration.Format == LogFormat.Json ? new JsonLogFormatter() : new TextLogFormatter(),
-                standardErrorFromLevel: Serilog.Events.LogEventLevel.Verbose)
+            // Whoever reads the log may stop reading: then lines are lost, and nobody waits.
+            .WriteTo.Async(
+                log => log.Console(
+                    configuration.Format == LogFormat.Json ? new JsonLogFormatter() : new TextLogFormatter(),
+                    standardErrorFromLevel: Serilog.Events.LogEventLevel.Verbose),
+                bufferSize: LinesAhead, blockWhenFull: false)
             .CreateLogger();
         services.AddLogging(logging => logging.AddSerilog(logger, dispose: true));
         services.AddSingleton<LevelFilters>();

@@ -29,18 +29,19 @@ internal sealed partial class LoadSource : IAsyncDisposable
     /// <param name="case">What.</param>
     /// <param name="setup">Of the proxy.</param>
     /// <param name="seconds">How long.</param>
-    public Task<LoadFigures> RunAsync(LoadCase @case, Setup setup, double seconds) => @case.Tool switch
+    /// <param name="script">Functions in Lua for wrk that make its requests; they cost the load's core, not the proxy's.</param>
+    public Task<LoadFigures> RunAsync(LoadCase @case, Setup setup, double seconds, string script = "") => @case.Tool switch
     {
-        LoadTool.Wrk => WrkAsync(@case, setup, seconds),
+        LoadTool.Wrk => WrkAsync(@case, setup, seconds, script),
         LoadTool.H2load => H2loadAsync(@case, setup, seconds),
         _ => PacedAsync(@case, setup, seconds),
     };
 
-    private async Task<LoadFigures> WrkAsync(LoadCase @case, Setup setup, double seconds)
+    private async Task<LoadFigures> WrkAsync(LoadCase @case, Setup setup, double seconds, string requests)
     {
         // A script without functions of its own for requests and answers costs nothing while the load runs.
         var script = Path.Combine(setup.Directory, $"{@case.Name}.lua");
-        await File.WriteAllTextAsync(script, (@case.Posts
+        await File.WriteAllTextAsync(script, requests + (@case.Posts
             ? $"wrk.method = \"POST\"\nwrk.body = string.rep(\"x\", {LoadCase.PostBytes})\nwrk.headers[\"Content-Type\"] = \"application/octet-stream\"\n"
             : "") + """
             function done(summary, latency, requests)

@@ -31,11 +31,11 @@ internal sealed class PeersRun : IAsyncDisposable
         _seconds = options.Number("seconds", 3, 1, 600);
         _warmUp = options.Number("warm-up", 8, 1, 600);
         var program = options.Text("proxy") ?? Programs.Proxy;
-        var environment = options.Text("environment") is { } file ? EnvironmentOf(file) : [];
+        var environment = options.Text("environment") is { } file ? Programs.EnvironmentOf(file) : [];
         Peer[] own =
         [
             Own(Peer.Own, "Forwarding:Http1=direct"), Own(Peer.Own + "-yarp", "Forwarding:Http1=yarp"),
-            .. options.All("beside").Select(b => Own($"{Peer.Own} {b}", "Forwarding:Http1=direct", b)),
+            .. options.All("beside").Select(Beside),
         ];
         Peer[] all = [Peer.Nginx, Peer.Haproxy, Peer.Caddy, Peer.Yarp(environment), .. own];
         _peers = Chosen("peers", all, p => p.Name, keep: p => p.Name == Peer.Own || p.Name.Contains(' '));
@@ -45,6 +45,11 @@ internal sealed class PeersRun : IAsyncDisposable
         _running.Add(_load);
 
         Peer Own(string name, params string[] settings) => Peer.Alicia(name, program, environment, [.. options.All("set"), .. settings]);
+
+        // What the runtime reads is in the environment, everything else on the command line.
+        Peer Beside(string setting) => setting.StartsWith("DOTNET_", StringComparison.Ordinal)
+            ? Peer.Alicia($"{Peer.Own} {setting}", program, [.. environment, .. Programs.Variables([setting])], [.. options.All("set"), "Forwarding:Http1=direct"])
+            : Own($"{Peer.Own} {setting}", "Forwarding:Http1=direct", setting);
     }
 
     /// <returns>1 when an answer was not what it had to be: the report says which.</returns>
@@ -184,10 +189,6 @@ internal sealed class PeersRun : IAsyncDisposable
         File.WriteAllText(file, certificate.ExportCertificatePem() + "\n" + key.ExportPkcs8PrivateKeyPem() + "\n");
         return file;
     }
-
-    /// <summary>The lines <c>KEY=VALUE</c> of an environment file.</summary>
-    private static IReadOnlyList<KeyValuePair<string, string?>> EnvironmentOf(string file) =>
-        [.. File.ReadLines(file).Where(l => l.Contains('=') && !l.StartsWith('#')).Select(l => l.Split('=', 2)).Select(p => new KeyValuePair<string, string?>(p[0], p[1]))];
 
     private sealed record PeerLane(Peer Peer, Setup Setup, ChildProcess Process);
 }

@@ -30,6 +30,13 @@ internal static class Programs
         .Select(d => Path.Combine(d, name))
         .FirstOrDefault(File.Exists);
 
+    /// <summary>The lines <c>KEY=VALUE</c> of an environment file.</summary>
+    public static IReadOnlyList<KeyValuePair<string, string?>> EnvironmentOf(string file) =>
+        [.. Variables(File.ReadLines(file).Where(l => l.Contains('=') && !l.StartsWith('#')))];
+
+    /// <summary>Texts of the form <c>KEY=VALUE</c> taken apart.</summary>
+    public static IEnumerable<KeyValuePair<string, string?>> Variables(IEnumerable<string> lines) => lines.Select(l => l.Split('=', 2)).Select(p => new KeyValuePair<string, string?>(p[0], p[^1]));
+
     /// <param name="bytes">Length of each answer's body.</param>
     public static async Task<(ChildProcess Process, int Port)> StartBackendAsync(int bytes)
     {
