@@ -16,7 +16,8 @@ internal sealed class VerbOptions
     /// <exception cref="UsageException">A name that it does not take, or one without a value.</exception>
     public VerbOptions(string verb, IReadOnlyList<string> args, params string[] names)
     {
-        CommandLine = string.Join(' ', ["dotnet run -c Release --project tests/Alicia.Proxy.Benchmarks --", verb, .. args.Select(Quote)]);
+        // A script that wraps this says what it was itself called with.
+        CommandLine = Environment.GetEnvironmentVariable("ALICIA_BENCH_COMMAND") ?? string.Join(' ', ["dotnet run -c Release --project tests/Alicia.Proxy.Benchmarks --", verb, .. args.Select(Quote)]);
         for (var i = 0; i < args.Count; i += 2)
         {
             var name = args[i].StartsWith("--", StringComparison.Ordinal) ? args[i][2..] : "";

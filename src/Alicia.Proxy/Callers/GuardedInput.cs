@@ -79,18 +79,15 @@ internal sealed class GuardedInput(PipeReader inner, CallerLimits limits, IFeatu
                 return new(Substitute());
         }
 
-        var reading = inner.ReadAsync(cancellationToken);
-        if (reading.IsCompletedSuccessfully)
+        if (inner.TryRead(out var result))
         {
-            var result = reading.Result;
             if (TryGive(result, out var given))
                 return new(given);
             inner.AdvanceTo(_buffer.Start, _buffer.End);
-            reading = inner.ReadAsync(cancellationToken);
         }
 
         TimeHead();
-        return AwaitAsync(reading, cancellationToken);
+        return AwaitAsync(cancellationToken);
     }
 
     public override bool TryRead(out ReadResult result)
@@ -173,16 +170,16 @@ internal sealed class GuardedInput(PipeReader inner, CallerLimits limits, IFeatu
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<ReadResult> AwaitAsync(ValueTask<ReadResult> reading, CancellationToken cancellationToken)
+    private async ValueTask<ReadResult> AwaitAsync(CancellationToken cancellationToken)
     {
         while (true)
         {
-            var result = await reading;
+            // An idle connection keeps all that stands behind this wait, so nothing that need not.
+            var result = await inner.ReadAsync(cancellationToken);
             if (TryGive(result, out var given))
                 return given;
             inner.AdvanceTo(_buffer.Start, _buffer.End);
             TimeHead();
-            reading = inner.ReadAsync(cancellationToken);
         }
     }
 

@@ -45,7 +45,7 @@ internal sealed class ConnectionPools : IDisposable
             return false;
         while (pool.TryPop(out connection))
         {
-            if (connection.IsQuiet && _time.GetElapsedTime(connection.KeptAt) < IdleTimeout)
+            if (_time.GetElapsedTime(connection.KeptAt) < IdleTimeout && connection.IsQuietNow())
                 return true;
             connection.Dispose();
         }

@@ -71,6 +71,22 @@ internal sealed class UpstreamConnection : IDisposable
     /// <summary>False when bytes or the end came while nobody had asked for anything.</summary>
     public bool IsQuiet => !_isReceiving || !_receiving.IsCompleted;
 
+    /// <summary>
+    /// <see cref="IsQuiet"/>, with the system asked as well. Of a batch of events that of the caller's request may be handled before that of the end of the connection: a request that goes out
+    /// behind the end fails for nothing. Costs a hundredth of a request.
+    /// </summary>
+    public bool IsQuietNow()
+    {
+        try
+        {
+            return IsQuiet && !_socket.Poll(0, SelectMode.SelectRead);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>What has come and was not used yet.</summary>
     public Span<byte> Received => _buffer.AsSpan(Start, End - Start);
 

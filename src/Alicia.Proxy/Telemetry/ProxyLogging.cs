@@ -61,6 +61,8 @@ internal sealed class LevelFilters : IConfigureOptions<LoggerFilterOptions>, IOp
     public void Configure(LoggerFilterOptions options)
     {
         options.Rules.Clear();
+        // The server opens one for each connection and request: every wait in them would carry a context, and each idle caller keep 160 bytes. Lines that need an id have it in their text.
+        options.CaptureScopes = false;
         foreach (var (category, level) in Defaults)
             options.Rules.Add(new LoggerFilterRule(null, category, level, null));
         foreach (var (category, level) in _configuration.Value.Logging.Levels)

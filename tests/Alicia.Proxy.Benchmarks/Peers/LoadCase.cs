@@ -43,7 +43,7 @@ internal sealed record LoadCase(string Name, string Description, LoadTool Tool, 
         {
             Tool = LoadTool.Paced, AlsoDirect = true,
         },
-        Small("instances-1000", "GET of 100 bytes, 64 connections, 1,000 instances.", 64) with { Instances = 1000 },
+        Small("instances-1000", "GET of 100 bytes, 64 connections, 1,000 instances. A second of the same load goes before each measurement.", 64) with { Instances = 1000 },
     ];
 
     /// <summary>True for a body of <see cref="PostBytes"/>.</summary>

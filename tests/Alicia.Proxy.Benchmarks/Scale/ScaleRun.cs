@@ -97,6 +97,8 @@ internal sealed class ScaleRun : IAsyncDisposable
                 {
                     _interrupted.ThrowIfCancellationRequested();
                     var (lane, setup, process) = running[(i + round) % running.Count];
+                    // Connections to instances that nobody used while others had their turn are closed by then.
+                    await RunAsync(@case, lane, setup, PeersRun.Again);
                     var cpu = -ProcessFigures.CpuSeconds(process.Id);
                     var figures = await RunAsync(@case, lane, setup, _seconds);
                     cpu += ProcessFigures.CpuSeconds(process.Id);
@@ -105,7 +107,7 @@ internal sealed class ScaleRun : IAsyncDisposable
             }
 
             _report.Line("");
-            _report.Line(string.Create(CultureInfo.InvariantCulture, $"The proxy under test on core {PeersRun.ProxyCore}, wrk (64 connections, GET of 100 bytes) and instances (nginx) on core {PeersRun.LoadCore}; this proxy as published, direct forwarder. {_rounds} rounds of {_seconds} s, interleaved, warmed; ratios are taken within a round to the same proxy with two instances of one service, medians with their range. Where there are several services, each request goes to the next one."));
+            _report.Line(string.Create(CultureInfo.InvariantCulture, $"The proxy under test on core {PeersRun.ProxyCore}, wrk (64 connections, GET of 100 bytes) and instances (nginx) on core {PeersRun.LoadCore}; this proxy as published, direct forwarder. {_rounds} rounds of {_seconds} s, interleaved, warmed, a second of the same load before each measurement; ratios are taken within a round to the same proxy with two instances of one service, medians with their range. Where there are several services, each request goes to the next one."));
             _report.Section("Cost of a request");
             _report.Table(["proxy", "services", "instances", "CPU µs/request", "of 2 instances", "requests/s"], running.Select(r => Row(r.Lane)));
 

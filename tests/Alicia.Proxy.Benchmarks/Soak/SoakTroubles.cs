@@ -32,6 +32,8 @@ internal sealed class SoakTroubles : IAsyncDisposable
         ["504 http_response_timeout"] = ["hangs", "stopped"],
         // No caller waits for a farewell of an instance that is gone.
         ["502 http_upgrade_failed"] = ["killed", "breaks off"],
+        // A cut answer of which nothing had gone out to the caller yet: all that he sees is the cut.
+        ["no answer"] = ["killed", "breaks off"],
         [Fate.Cut] = ["killed", "breaks off", "hangs", "stopped"],
     };
 
