@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.IO.Pipelines;
 using System.Runtime.CompilerServices;
 using Alicia.Proxy.Connections;
@@ -167,7 +166,18 @@ internal readonly struct AnswerRelay(HttpContext context, IDirectExchange exchan
 
     private void Write(int length)
     {
-        _caller.Write(connection.Received[..length]);
+        for (var rest = connection.Received[..length]; rest.Length > 0;)
+        {
+            var room = _caller.GetSpan(1);
+            // The caller's connection was given up this moment: the server takes bytes for nobody, and now and then has no room for them. The next flush tells.
+            if (room.IsEmpty)
+                break;
+            var part = Math.Min(rest.Length, room.Length);
+            rest[..part].CopyTo(room);
+            _caller.Advance(part);
+            rest = rest[part..];
+        }
+
         connection.Use(length);
         exchange.Progress(length);
     }

@@ -8,7 +8,7 @@ namespace Alicia.Proxy.Hosting;
 
 /// <summary>
 /// The sockets of listeners whose callers are handled on the thread that saw their bytes, from the first byte in to the last byte out, without the pool in between. A lonely request costs a third less CPU
-/// that way, and one of very many not more (tests/Alicia.Proxy.Benchmarks/reports/knobs.md).
+/// that way, and one of very many not more (reports/knobs.md).
 /// </summary>
 /// <remarks>
 /// It is for a path that never blocks, and that gives the thread back: other connections wait for it. So management, which waits for a disk, and TLS and HTTP/2, where small pieces are better

@@ -42,6 +42,10 @@ internal static class Eventually
                     return value;
                 (seen, last) = ($"{value}", null);
             }
+            catch (TimeoutException) when (last is null && seen != "nothing")
+            {
+                // The time was up in the middle of a read: what it saw before says more.
+            }
             catch (Exception fault) when (fault is HttpRequestException or IOException or OperationCanceledException or TimeoutException)
             {
                 (seen, last) = ($"{fault.GetType().Name}: {fault.Message}", fault);
