@@ -54,30 +54,36 @@ internal sealed class DirectForwarder(IHttpForwarder yarp, ConnectionPools pools
         try
         {
             using var request = new OutgoingRequest(context, exchange);
-            for (var closed = 0; ; closed++)
+            try
             {
-                UpstreamConnection? connection = null;
-                var isKept = closed < MaxClosed && pools.TryTake(exchange.Slot, out connection);
-                if (connection is null)
+                for (var closed = 0; ; closed++)
                 {
-                    (connection, ending) = await OpenAsync(context, exchange, cancellation);
+                    UpstreamConnection? connection = null;
+                    var isKept = closed < MaxClosed && pools.TryTake(exchange.Slot, out connection);
                     if (connection is null)
+                    {
+                        (connection, ending) = await OpenAsync(context, exchange, cancellation);
+                        if (connection is null)
+                            break;
+                    }
+
+                    ending = await ConverseAsync(context, exchange, request, connection, silence, cancellation);
+                    if (!isKept || !ending.NothingSent)
                         break;
                 }
 
-                ending = await ConverseAsync(context, exchange, request, connection, silence, cancellation);
-                if (!isKept || !ending.NothingSent)
-                    break;
+                if (ending.Error == ForwarderError.None && !ending.IsDropped && !request.IsSent)
+                {
+                    exchange.Finish();
+                    await request.DiscardAsync(time);
+                }
             }
-
-            if (ending.Error == ForwarderError.None && !ending.IsDropped && !request.IsSent)
+            finally
             {
-                exchange.Finish();
-                await request.DiscardAsync(time);
+                // Whatever has happened: behind this the buffer is another request's.
+                if (request.HasBody)
+                    await request.EndAsync();
             }
-
-            if (request.HasBody)
-                await request.EndAsync();
         }
         catch (BadHttpRequestException e)
         {

@@ -173,31 +173,25 @@ internal sealed class OutgoingRequest : IDisposable
     private static bool SaysItsLength(string method) =>
         method is not ("GET" or "HEAD" or "DELETE" or "OPTIONS" or "TRACE");
 
-    /// <summary>Takes what is there of the body without waiting, behind the head.</summary>
+    /// <summary>Takes what is there of the body without waiting, behind the head. A second look is for its end; what does not fit goes next.</summary>
     private void ReadAhead()
     {
         try
         {
-            Gather();
+            while (!_isComplete && _out.Length <= BodyBytes / 2)
+            {
+                if (!_isReading)
+                    BeginRead();
+                if (!_read.IsCompleted)
+                    return;
+                _isReading = false;
+                Append(_read.GetAwaiter().GetResult());
+            }
         }
         catch (Exception e) when (e is IOException or OperationCanceledException or InvalidOperationException)
         {
             // Nothing has gone out yet, and nothing will.
             Fault = new Ending(e is OperationCanceledException ? ForwarderError.RequestBodyCanceled : ForwarderError.RequestBodyClient, e);
-        }
-    }
-
-    /// <summary>Takes what is there of the body without waiting. A second look is for its end; what does not fit goes next.</summary>
-    private void Gather()
-    {
-        while (!_isComplete && _out.Length <= BodyBytes / 2)
-        {
-            if (!_isReading)
-                BeginRead();
-            if (!_read.IsCompleted)
-                return;
-            _isReading = false;
-            Append(_read.GetAwaiter().GetResult());
         }
     }
 
@@ -247,6 +241,7 @@ internal sealed class OutgoingRequest : IDisposable
 
     private async Task UploadAsync(UpstreamConnection connection)
     {
+        var share = default(FairShare);
         // Whatever ends it is kept for whoever waits for the answer, which may come all the same.
         while (!_isComplete)
         {
@@ -257,11 +252,10 @@ internal sealed class OutgoingRequest : IDisposable
                 var waited = !_read.IsCompleted;
                 var read = await _read;
                 _isReading = false;
-                // As with the first piece.
-                if (waited && read > 0)
+                // As with the first piece: what comes meanwhile goes with the next. Not read before this one has gone out: a read that waits could not be taken back for another attempt.
+                if ((waited && read > 0) || share.IsUsedUp(waited))
                     await FairShare.ToPool();
                 Append(read);
-                Gather();
                 if (_isComplete && _context.Request.ContentLength is { } length && _sent != length)
                     throw new BadHttpRequestException("The body has another length than it was said to have.");
             }

@@ -92,6 +92,12 @@ internal sealed partial class AttemptForwarder(
             ended = RequestOutcome.Aborted;
             return result = new AttemptResult(new Outcome(FaultSide.Caller, null)) { HeadPassedOn = exchange?.HeadPassedOn == true, Exception = e };
         }
+        catch
+        {
+            // Nobody has foreseen it. Whatever the answer's head said, this was no success.
+            exchange?.SaysNothing();
+            throw;
+        }
         finally
         {
             // The caller may come back as soon as it has its answer, and another attempt may want the slot: it goes first.

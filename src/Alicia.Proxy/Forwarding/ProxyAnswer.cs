@@ -64,12 +64,13 @@ internal static class ProxyAnswer
         && (type.Length == 16 || type[16] is '+' or ';');
 
     /// <summary>A gRPC answer without a message: status and message stand in the head, which is all there is.</summary>
-    private static Task WriteGrpcAsync(HttpResponse response, ProxyError error, string detail)
+    private static async Task WriteGrpcAsync(HttpResponse response, ProxyError error, string detail)
     {
         response.StatusCode = StatusCodes.Status200OK;
         response.ContentType = "application/grpc";
         response.Headers["grpc-status"] = error.GrpcStatus.ToString(CultureInfo.InvariantCulture);
         response.Headers["grpc-message"] = Uri.EscapeDataString(detail).Replace("%20", " ", StringComparison.Ordinal);
-        return response.CompleteAsync();
+        await FairShare.ToPool();
+        await response.CompleteAsync();
     }
 }

@@ -14,9 +14,9 @@ namespace Alicia.Proxy.Hosting;
 /// It is for a path that never blocks, and that gives the thread back: other connections wait for it. So management, which waits for a disk, and TLS and HTTP/2, where small pieces are better
 /// gathered than handled one by one, stay with the server's usual transport; and whatever has more to do than its share goes on in the pool (<see cref="FairShare"/>).
 /// </remarks>
-internal sealed class InlineTransport(Listeners listeners, IOptions<SocketTransportOptions> options, ILoggerFactory loggers) : IConnectionListenerFactory, IConnectionListenerFactorySelector
+internal sealed class InlineTransport(Listeners listeners, IOptionsFactory<SocketTransportOptions> options, ILoggerFactory loggers) : IConnectionListenerFactory, IConnectionListenerFactorySelector
 {
-    private readonly SocketTransportFactory _sockets = new(Options.Create(Inline(options.Value)), loggers);
+    private readonly SocketTransportFactory _sockets = new(Options.Create(Inline(options)), loggers);
 
     /// <summary>An address to bind a listener of this kind to, also where the system picks the port. The server hands on the very object that it was given.</summary>
     public static IPEndPoint Mark(IPAddress address, int port) => new MarkedEndPoint(address, port);
@@ -25,16 +25,13 @@ internal sealed class InlineTransport(Listeners listeners, IOptions<SocketTransp
 
     public ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default) => _sockets.BindAsync(endpoint, cancellationToken);
 
-    private static SocketTransportOptions Inline(SocketTransportOptions usual) => new()
+    /// <summary>What the server's own transport has, with the memory that it is given, but for the one thing.</summary>
+    private static SocketTransportOptions Inline(IOptionsFactory<SocketTransportOptions> options)
     {
-        UnsafePreferInlineScheduling = true,
-        Backlog = usual.Backlog,
-        NoDelay = usual.NoDelay,
-        MaxReadBufferSize = usual.MaxReadBufferSize,
-        MaxWriteBufferSize = usual.MaxWriteBufferSize,
-        WaitForDataBeforeAllocatingBuffer = usual.WaitForDataBeforeAllocatingBuffer,
-        CreateBoundListenSocket = usual.CreateBoundListenSocket,
-    };
+        var inline = options.Create(Options.DefaultName);
+        inline.UnsafePreferInlineScheduling = true;
+        return inline;
+    }
 
     private sealed class MarkedEndPoint(IPAddress address, int port) : IPEndPoint(address, port);
 }

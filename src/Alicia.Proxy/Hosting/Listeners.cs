@@ -110,7 +110,7 @@ internal sealed class Listeners(ListenConfiguration configuration, TimeSpan hand
         server.Http2.MaxStreamsPerConnection = limits.Http2Streams;
     }
 
-    private bool IsInline(ListenAddress address) => isInline && address.Scheme == ListenScheme.Http && configuration.Proxy.Contains(address);
+    private bool IsInline(ListenAddress address) => isInline && address.Scheme == ListenScheme.Http;
 
     private static int PortOf(ListenOptions options, ListenAddress address) => options.IPEndPoint?.Port ?? address.Port;
 
@@ -152,7 +152,7 @@ internal sealed class Listeners(ListenConfiguration configuration, TimeSpan hand
                 server.ListenLocalhost(address.Port, Set);
                 break;
             case { Address: { } ip }:
-                server.Listen(IsInline(address) ? InlineTransport.Mark(ip, address.Port) : new IPEndPoint(ip, address.Port), Set);
+                server.Listen(plane == "proxy" && IsInline(address) ? InlineTransport.Mark(ip, address.Port) : new IPEndPoint(ip, address.Port), Set);
                 break;
             default:
                 server.ListenAnyIP(address.Port, Set);

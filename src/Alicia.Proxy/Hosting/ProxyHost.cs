@@ -60,6 +60,7 @@ internal sealed class ProxyHost : IAsyncDisposable
         var listeners = new Listeners(configuration.Listen, configuration.Tls.HandshakeTimeout, isInline: configuration.ForwardingHttp1 == Http1Forwarding.Direct);
         listeners.Use(configuration.Limits);
         var host = Build(loader, load, configuration, listeners);
+        host.Services.GetRequiredService<LogOutput>();
         var proxy = new ProxyHost(host, listeners);
         try
         {
@@ -166,7 +167,7 @@ internal sealed class ProxyHost : IAsyncDisposable
             .UseKestrel(listeners.Configure)
             // The server asks the one that was added last first.
             .ConfigureServices(services => services.AddSingleton<IConnectionListenerFactory>(s =>
-                new InlineTransport(listeners, s.GetRequiredService<IOptions<SocketTransportOptions>>(), s.GetRequiredService<ILoggerFactory>())))
+                new InlineTransport(listeners, s.GetRequiredService<IOptionsFactory<SocketTransportOptions>>(), s.GetRequiredService<ILoggerFactory>())))
             .Configure(app =>
             {
                 // Before the first service is there to be measured.

@@ -26,12 +26,22 @@ internal static class ProxyLogging
                     standardErrorFromLevel: Serilog.Events.LogEventLevel.Verbose),
                 bufferSize: LinesAhead, blockWhenFull: false)
             .CreateLogger();
-        services.AddLogging(logging => logging.AddSerilog(logger, dispose: true));
+        services.AddLogging(logging => logging.AddSerilog(logger, dispose: false));
+        services.AddSingleton(_ => new LogOutput(logger));
         services.AddSingleton<LevelFilters>();
         services.AddSingleton<IConfigureOptions<LoggerFilterOptions>>(s => s.GetRequiredService<LevelFilters>());
         services.AddSingleton<IOptionsChangeTokenSource<LoggerFilterOptions>>(s => s.GetRequiredService<LevelFilters>());
         return services;
     }
+}
+
+/// <summary>Writes the last lines at the end of the program, unless nobody takes them. To be asked for first, so that it is the last to end.</summary>
+/// <param name="logger">Where lines go.</param>
+internal sealed class LogOutput(IDisposable logger) : IAsyncDisposable
+{
+    private static readonly TimeSpan Farewell = TimeSpan.FromSeconds(2);
+
+    public async ValueTask DisposeAsync() => await Task.WhenAny(Task.Run(logger.Dispose), Task.Delay(Farewell));
 }
 
 /// <summary>Turns <c>Logging:LogLevel</c> into filters, again after each change of configuration.</summary>

@@ -54,14 +54,16 @@ public sealed class FairnessTests : IAsyncLifetime
         await OthersAreServedAsync(proxy, SendAllAsync(caller, new byte[0x10000]));
     }
 
-    [Fact]
-    public async Task Requests_without_end_that_are_answered_at_once_leave_others_their_turn()
+    [Theory]
+    [InlineData("GET /nobody HTTP/1.1\r\nHost: x\r\n\r\n")]
+    [InlineData("POST /nobody HTTP/1.1\r\nHost: x\r\nContent-Type: application/grpc\r\nContent-Length: 0\r\n\r\n")]
+    public async Task Requests_without_end_that_are_answered_at_once_leave_others_their_turn(string request)
     {
         await using var proxy = await StartAsync();
         using var caller = await ConnectAsync(proxy);
 
         var reading = ReadAllAsync(caller);
-        await OthersAreServedAsync(proxy, SendAllAsync(caller, [.. Enumerable.Repeat("GET /nobody HTTP/1.1\r\nHost: x\r\n\r\n"u8.ToArray(), 1000).SelectMany(r => r)]), reading);
+        await OthersAreServedAsync(proxy, SendAllAsync(caller, [.. Enumerable.Repeat(System.Text.Encoding.ASCII.GetBytes(request), 1000).SelectMany(r => r)]), reading);
     }
 
     [Fact]

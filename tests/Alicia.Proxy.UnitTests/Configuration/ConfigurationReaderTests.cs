@@ -36,7 +36,7 @@ public class ConfigurationReaderTests
         value.Logging.AccessLog.Should().Be(0);
         value.Logging.AccessLogFormat.Should().Be(AccessLogFormat.Json);
         value.OtlpEndpoint.Should().BeNull();
-        value.ForwardingHttp1.Should().Be(Http1Forwarding.Direct);
+        value.ForwardingHttp1.Should().Be(Http1Forwarding.Yarp);
     }
 
     [Fact]
