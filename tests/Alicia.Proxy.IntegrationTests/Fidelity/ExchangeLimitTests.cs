@@ -139,7 +139,7 @@ public sealed class ExchangeLimitTests(DataPlaneFixture fixture) : IClassFixture
     public async Task A_caller_that_leaves_behind_more_than_the_buffers_hold_is_noticed_at_the_idle_timeout_only()
     {
         await using var backend = await Backend.StartAsync("full");
-        var host = await fixture.ServiceAsync(backend, new { timeouts = new { response = 1.5, idle = 1.5 } });
+        var host = await fixture.ServiceAsync(backend, new { timeouts = new { response = 6, idle = 6 } });
         using (var caller = await RawConnection.ConnectAsync(fixture.Address))
         {
             await caller.SendAsync($"POST /hang HTTP/1.1\r\nHost: {host}\r\nContent-Length: 100000000\r\n\r\n");
