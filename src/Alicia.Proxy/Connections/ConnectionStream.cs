@@ -1,3 +1,5 @@
+using System.Net.Sockets;
+
 namespace Alicia.Proxy.Connections;
 
 /// <summary>A connection to an instance with somebody in between who sees what comes and goes. Whoever that is overrides reading and writing; the HTTP client does both asynchronously only.</summary>
@@ -19,6 +21,14 @@ internal abstract class ConnectionStream(Stream inner) : Stream
     }
 
     protected Stream Inner { get; } = inner;
+
+    /// <summary>True when bytes have come that nobody has read. Of TLS nothing is known: there they may be the protocol's own.</summary>
+    protected bool HasUnread => Inner switch
+    {
+        NetworkStream socket => socket.Socket.Available > 0,
+        ConnectionStream connection => connection.HasUnread,
+        _ => false,
+    };
 
     public abstract override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default);
 

@@ -19,6 +19,9 @@ internal sealed class StrictAnswers(Stream inner) : ConnectionStream(inner)
 
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
+        // Bytes behind the last answer would be read as that to this request. The HTTP client looks for them when it takes a connection out of its pool, but not when it hands one straight to a request that waits.
+        if (_responses.IsBetweenAnswers && HasUnread)
+            return ValueTask.FromException(new ConnectionGoneException());
         _responses.Sent(buffer.Span);
         return Inner.WriteAsync(buffer, cancellationToken);
     }

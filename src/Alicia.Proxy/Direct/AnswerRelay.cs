@@ -47,7 +47,7 @@ internal readonly struct AnswerRelay(HttpContext context, IDirectExchange exchan
                 await WriteAsync(length);
                 left -= length;
                 if (left == 0)
-                    return isFirst ? default : await LastAsync();
+                    return isFirst ? default : Last();
             }
 
             if (straight && left >= Large && context.Response.HasStarted)
@@ -71,7 +71,7 @@ internal readonly struct AnswerRelay(HttpContext context, IDirectExchange exchan
             var waited = !receiving.IsCompleted;
             var received = await receiving;
             // More comes while this one waits in the pool: fewer and larger pieces.
-            if (waited || connection.IsShareUsedUp(waited))
+            if (connection.IsShareUsedUp(waited) || waited)
                 await FairShare.ToPool();
             if (received <= 0)
                 return Broken(Ended());
@@ -80,7 +80,7 @@ internal readonly struct AnswerRelay(HttpContext context, IDirectExchange exchan
             exchange.Progress(received);
             left -= received;
             if (left == 0)
-                return await LastAsync();
+                return Last();
         }
     }
 
@@ -118,12 +118,13 @@ internal readonly struct AnswerRelay(HttpContext context, IDirectExchange exchan
     }
 
     /// <summary>
-    /// Sends the last bytes of a body of which some were sent before: the server does so by itself only for what it was given behind the head. The instance has nothing more to do by then.
+    /// Ends a body of which some was sent before: what is left the server sends by itself only behind the head. The instance has nothing more to do, and its connection is free, before the caller has the
+    /// last byte and may come with the next request.
     /// </summary>
-    private async ValueTask<Ending> LastAsync()
+    private Ending Last()
     {
         exchange.Finish();
-        return await FlushAsync() ?? default;
+        return new Ending(ForwarderError.None, null) { IsUnflushed = true };
     }
 
     private Ending Trail(ChunkedBody chunks)
@@ -251,7 +252,7 @@ internal readonly struct AnswerRelay(HttpContext context, IDirectExchange exchan
     }
 
     /// <summary>Ends an answer that has begun, so that nobody takes it for a whole one.</summary>
-    private static void Cut(HttpContext context, bool cancelled)
+    public static void Cut(HttpContext context, bool cancelled)
     {
         const int InternalError = 2;
         const int Cancel = 8;

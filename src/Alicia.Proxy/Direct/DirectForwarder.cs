@@ -72,6 +72,8 @@ internal sealed class DirectForwarder(IHttpForwarder yarp, ConnectionPools pools
                         break;
                 }
 
+                if (ending.IsUnflushed)
+                    ending = await SendLastAsync(context, silence, cancellation);
                 if (ending.Error == ForwarderError.None && !ending.IsDropped && !request.IsSent)
                 {
                     exchange.Finish();
@@ -93,6 +95,26 @@ internal sealed class DirectForwarder(IHttpForwarder yarp, ConnectionPools pools
         if (ending.Error != ForwarderError.None)
             context.Features.Set<IForwarderErrorFeature>(new ErrorFeature(ending.Error, ending.Exception));
         return ending.Error;
+    }
+
+    /// <summary>Has the server send the last bytes of an answer, and gives the caller the time to take them.</summary>
+    private async ValueTask<Ending> SendLastAsync(HttpContext context, TimeSpan silence, CancellationToken cancellation)
+    {
+        var flushing = context.Response.BodyWriter.FlushAsync(CancellationToken.None);
+        try
+        {
+            if (flushing.IsCompleted)
+                await flushing;
+            else
+                await flushing.AsTask().WaitAsync(silence, time, cancellation);
+        }
+        catch (Exception e) when (e is TimeoutException or OperationCanceledException)
+        {
+            AnswerRelay.Cut(context, cancelled: true);
+            return new Ending(ForwarderError.ResponseBodyCanceled, new OperationCanceledException("The caller took nothing of its answer for too long.", e));
+        }
+
+        return context.RequestAborted.IsCancellationRequested ? new Ending(ForwarderError.ResponseBodyClient, new IOException("The caller has left.")) : default;
     }
 
     /// <returns>The connection, or null and why there is none.</returns>

@@ -10,6 +10,9 @@ internal readonly record struct Ending(ForwarderError Error, Exception? Exceptio
     /// <summary>Not a byte of the request has gone out.</summary>
     public bool NothingSent { get; init; }
 
+    /// <summary>The server has the last bytes of the answer, and has yet to be told to send them.</summary>
+    public bool IsUnflushed { get; init; }
+
     /// <summary>The answer was dropped; the body, if there is one, is another instance's.</summary>
     public bool IsDropped { get; init; }
 }

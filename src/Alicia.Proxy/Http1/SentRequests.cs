@@ -24,6 +24,9 @@ internal sealed class SentRequests
         LastLine,
     }
 
+    /// <summary>True when the next byte begins a request.</summary>
+    public bool IsBetween => _part == Part.Between;
+
     /// <summary>Takes bytes that go out.</summary>
     /// <returns>True when a request begins with them.</returns>
     public bool Take(ReadOnlySpan<byte> bytes)

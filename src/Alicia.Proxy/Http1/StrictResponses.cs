@@ -39,6 +39,9 @@ internal sealed class StrictResponses
         Open,
     }
 
+    /// <summary>True when every request has gone out whole and has its answer.</summary>
+    public bool IsBetweenAnswers => _part == Part.Idle && _requests.IsBetween;
+
     /// <summary>Bytes of a request went out. Only the first of each request matter: an answer to HEAD has no body.</summary>
     public void Sent(ReadOnlySpan<byte> bytes)
     {
