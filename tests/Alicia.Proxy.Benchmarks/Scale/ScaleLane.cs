@@ -5,7 +5,7 @@ using Alicia.Proxy.Benchmarks.Processes;
 namespace Alicia.Proxy.Benchmarks.Scale;
 
 /// <summary>One proxy with so many services and instances. Services share the instances evenly, each instance has an address of its own.</summary>
-/// <param name="Proxy"><see cref="Peer.Own"/> or <c>haproxy</c>.</param>
+/// <param name="Proxy"><see cref="Peer.Own"/>, <c>yarp</c> or <c>haproxy</c>.</param>
 /// <param name="Services">Found by the first segment of the path.</param>
 /// <param name="Instances">Of all services together.</param>
 internal sealed record ScaleLane(string Proxy, int Services, int Instances)
@@ -30,7 +30,12 @@ internal sealed record ScaleLane(string Proxy, int Services, int Instances)
     /// <param name="program">The published proxy, or its assembly.</param>
     /// <param name="environment">What the environment file that is deployed sets.</param>
     public async Task<ChildProcess?> StartAsync(Setup setup, int core, string program, IReadOnlyList<KeyValuePair<string, string?>> environment) =>
-        await (Proxy == Peer.Own ? Own(setup, program, environment) : Haproxy(setup)).StartAsync(setup, core);
+        await (Proxy switch
+        {
+            Peer.Own => Own(setup, program, environment),
+            "yarp" => Peer.Yarp(environment).Start(setup),
+            _ => Haproxy(setup),
+        }).StartAsync(setup, core);
 
     private static string Name(int service) => string.Create(CultureInfo.InvariantCulture, $"s{service:0000}");
 

@@ -38,7 +38,7 @@ internal sealed class ScaleRun : IAsyncDisposable
     private ScaleRun(VerbOptions options, string directory, CancellationToken interrupted)
     {
         (_directory, _interrupted) = (directory, interrupted);
-        _rounds = options.Number("rounds", 7, 1, 100);
+        _rounds = options.Number("rounds", 7, 0, 100);
         _seconds = options.Number("seconds", 2, 1, 600);
         _warmUp = options.Number("warm-up", 8, 1, 600);
         _idle = options.Number("idle", 10_000, 0, 100_000);
@@ -69,7 +69,8 @@ internal sealed class ScaleRun : IAsyncDisposable
     private async Task MeasureAsync(string? report)
     {
         await using var upstream = await Upstream.StartAsync(Directory.CreateDirectory(Path.Combine(_directory, "upstream")).FullName, PeersRun.LoadCore);
-        await TellCostsAsync(upstream);
+        if (_rounds > 0)
+            await TellCostsAsync(upstream);
         if (_idle > 0)
             await TellIdleAsync(upstream);
         await _report.FinishAsync(report);
@@ -138,7 +139,7 @@ internal sealed class ScaleRun : IAsyncDisposable
     private async Task TellIdleAsync(Upstream upstream)
     {
         var rows = new List<IReadOnlyList<string>>();
-        foreach (var lane in new[] { _base, _base with { Proxy = "haproxy" } })
+        foreach (var lane in new[] { _base, _base with { Proxy = "yarp" }, _base with { Proxy = "haproxy" } })
         {
             if (await StartAsync(lane, upstream) is not var (setup, process))
                 continue;
@@ -146,16 +147,16 @@ internal sealed class ScaleRun : IAsyncDisposable
             {
                 await Console.Out.WriteLineAsync($"… idle callers of {lane.Proxy}");
                 // Code is compiled and pools are filled before the callers come, by as many requests as they will make.
-                await RunAsync(LoadCase.All.Single(c => c.Name == "get-64"), lane, setup, lane.Proxy == Peer.Own ? _warmUp : 1);
-                var isOwn = lane.Proxy == Peer.Own;
-                var (before, beforeCollected) = await RestingAsync(process, isOwn);
+                await RunAsync(LoadCase.All.Single(c => c.Name == "get-64"), lane, setup, lane.Proxy == "haproxy" ? 1 : _warmUp);
+                var isManaged = lane.Proxy != "haproxy";
+                var (before, beforeCollected) = await RestingAsync(process, isManaged);
                 using var callers = await IdleCallers.OpenAsync(setup.Http, _idle, _interrupted);
-                var (after, afterCollected) = await RestingAsync(process, isOwn);
+                var (after, afterCollected) = await RestingAsync(process, isManaged);
                 await callers.AskAllAsync(_interrupted);
                 rows.Add(
                 [
                     lane.Proxy, Samples.Text(_idle, "#,0"), Samples.Text(before, "0.0"), Samples.Text(after, "0.0"), Samples.Text((after - before) * 1024 / _idle, "0.0"),
-                    isOwn ? Samples.Text((afterCollected - beforeCollected) * 1024 / _idle, "0.0") : "",
+                    isManaged ? Samples.Text((afterCollected - beforeCollected) * 1024 / _idle, "0.0") : "",
                 ]);
             }
         }
