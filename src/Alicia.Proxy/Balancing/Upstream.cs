@@ -1,4 +1,3 @@
-using System.Net;
 using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Live;
 using Alicia.Proxy.RateLimits;
@@ -66,8 +65,7 @@ internal sealed record UpstreamState(Tier[] Tiers, PoolMember[] Rotation, Balanc
     public static readonly UpstreamState Initial = new(Pool.Empty, new RoundRobin(), ServiceSettings.BuiltIn);
 
     private readonly RequestKey _key = new(Settings);
-    private readonly ForwarderRequestConfig[] _http1 = Configs(HttpVersion.Version11, Settings);
-    private readonly ForwarderRequestConfig[] _http2 = Configs(HttpVersion.Version20, Settings);
+    private readonly RequestConfigs _configs = RequestConfigs.Of(Settings);
 
     /// <summary>What keeps callers with their instance; null when nothing does.</summary>
     public Affinity? Affinity { get; init; }
@@ -78,10 +76,8 @@ internal sealed record UpstreamState(Tier[] Tiers, PoolMember[] Rotation, Balanc
     {
     }
 
-    /// <summary>How YARP sends a request to an instance of this protocol: the version exactly, never a lower one on the quiet.</summary>
-    /// <param name="protocol">Of the instance.</param>
-    /// <param name="silence">What silences the request may have.</param>
-    public ForwarderRequestConfig ConfigFor(UpstreamProtocol protocol, Silence silence = Silence.Ordinary) => (protocol == UpstreamProtocol.Http1 ? _http1 : _http2)[(int)silence];
+    /// <inheritdoc cref="RequestConfigs.For"/>
+    public ForwarderRequestConfig ConfigFor(UpstreamProtocol protocol, Silence silence = Silence.Ordinary) => _configs.For(protocol, silence);
 
     /// <summary>What the algorithm tells this request from others by: the same for requests that shall meet the same instance, and 0 where it does not matter.</summary>
     /// <param name="request">The request, or null for a pick without one.</param>
@@ -105,29 +101,4 @@ internal sealed record UpstreamState(Tier[] Tiers, PoolMember[] Rotation, Balanc
 
         return first == double.MaxValue ? 1 : (int)Math.Clamp(Math.Ceiling(first), 1, Most);
     }
-
-    /// <summary>By <see cref="Silence"/>.</summary>
-    private static ForwarderRequestConfig[] Configs(Version version, ServiceSettings settings)
-    {
-        var idle = settings.Get(SettingKeys.IdleTimeout);
-        var response = settings.Get(SettingKeys.ResponseTimeout);
-        return [Config(Longer(idle, response)), Config(Longer(Longer(idle, response), settings.Get(SettingKeys.EventStreamIdle))), Config(settings.Get(SettingKeys.WebSocketIdle))];
-
-        // YARP has one timeout for all silences. Where the service wants two, the longer one here is a backstop; ExchangeDeadline keeps both.
-        ForwarderRequestConfig Config(TimeSpan silence) => new() { Version = version, VersionPolicy = HttpVersionPolicy.RequestVersionExact, ActivityTimeout = silence };
-
-        static TimeSpan Longer(TimeSpan a, TimeSpan b) => a > b ? a : b;
-    }
-}
-
-/// <summary>What silences a request may have, as far as is known before its answer.</summary>
-internal enum Silence
-{
-    Ordinary,
-
-    /// <summary>It asks for server-sent events.</summary>
-    Events,
-
-    /// <summary>It asks for another protocol.</summary>
-    Upgrade,
 }

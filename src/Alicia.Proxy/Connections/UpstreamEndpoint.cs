@@ -208,6 +208,9 @@ internal sealed class AddressSlot(UpstreamEndpoint endpoint, int id, IPAddress a
     /// <summary>Set while the address is avoided. The endpoint's.</summary>
     public ITimer? Readmission { get; set; }
 
+    /// <summary>Where a forwarder finds the connections to here that wait for a request; that forwarder's. A look-up by address would be another visit to memory that nobody has seen for a while.</summary>
+    public object? Idle { get; set; }
+
     /// <summary>The host part of <see cref="Prefix"/>.</summary>
     public string Name { get; } = Authority(endpoint.Epoch, id);
 

@@ -23,7 +23,7 @@ internal sealed class ConnectionPools : IDisposable
 
     private readonly UpstreamConnector _connector;
     private readonly TimeProvider _time;
-    private readonly ConcurrentDictionary<AddressSlot, Pool> _pools = new();
+    private readonly ConcurrentDictionary<AddressSlot, IdleConnections> _pools = new();
     private readonly ITimer _sweep;
     private volatile bool _disposed;
 
@@ -41,7 +41,7 @@ internal sealed class ConnectionPools : IDisposable
     public bool TryTake(AddressSlot slot, [NotNullWhen(true)] out UpstreamConnection? connection)
     {
         connection = null;
-        if (!_pools.TryGetValue(slot, out var pool))
+        if (slot.Idle is not IdleConnections pool)
             return false;
         while (pool.TryPop(out connection))
         {
@@ -66,7 +66,8 @@ internal sealed class ConnectionPools : IDisposable
     public void Keep(UpstreamConnection connection)
     {
         connection.KeptAt = _time.GetTimestamp();
-        if (!connection.TryKeep() || !_pools.GetOrAdd(connection.Slot, static _ => new Pool()).TryPush(connection))
+        // One that was swept away while it was empty takes no more.
+        if (!connection.TryKeep() || !(connection.Slot.Idle is IdleConnections pool && pool.TryPush(connection) || PoolOf(connection.Slot).TryPush(connection)))
             connection.Dispose();
         // Looked at behind the keeping: whoever comes in the middle of the end has been seen by it, or sees it.
         else if (_disposed)
@@ -79,6 +80,13 @@ internal sealed class ConnectionPools : IDisposable
         _disposed = true;
         foreach (var slot in _pools.Keys)
             Close(slot);
+    }
+
+    private IdleConnections PoolOf(AddressSlot slot)
+    {
+        var pool = _pools.GetOrAdd(slot, static _ => new IdleConnections());
+        slot.Idle = pool;
+        return pool;
     }
 
     private void Sweep()
@@ -108,65 +116,5 @@ internal sealed class ConnectionPools : IDisposable
         pool.Close();
         while (pool.TryPop(out var connection))
             connection.Dispose();
-    }
-
-    /// <summary>Those of one address. Closed, it takes no more: nobody would look after them.</summary>
-    private sealed class Pool
-    {
-        private readonly Lock _lock = new();
-        private readonly List<UpstreamConnection> _idle = [];
-        private bool _closed;
-
-        public int Count => _idle.Count;
-
-        public bool TryPush(UpstreamConnection connection)
-        {
-            lock (_lock)
-            {
-                if (_closed || _idle.Count >= MaxIdle)
-                    return false;
-                _idle.Add(connection);
-                return true;
-            }
-        }
-
-        public bool TryPop([NotNullWhen(true)] out UpstreamConnection? connection)
-        {
-            lock (_lock)
-            {
-                connection = null;
-                if (_idle.Count == 0)
-                    return false;
-                connection = _idle[^1];
-                _idle.RemoveAt(_idle.Count - 1);
-                return true;
-            }
-        }
-
-        /// <summary>Takes out the one that has waited longest, or one before which only younger ones stand, if <paramref name="of"/> it is so.</summary>
-        public bool TryPopOldest(Predicate<UpstreamConnection> of, [NotNullWhen(true)] out UpstreamConnection? connection)
-        {
-            lock (_lock)
-            {
-                var i = _idle.FindIndex(of);
-                connection = i < 0 ? null : _idle[i];
-                if (i >= 0)
-                    _idle.RemoveAt(i);
-                return i >= 0;
-            }
-        }
-
-        /// <summary>Closes it if nothing is in it.</summary>
-        public bool TryClose()
-        {
-            lock (_lock)
-                return _closed = _idle.Count == 0;
-        }
-
-        public void Close()
-        {
-            lock (_lock)
-                _closed = true;
-        }
     }
 }

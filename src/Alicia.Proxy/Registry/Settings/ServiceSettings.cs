@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Runtime.CompilerServices;
 
 namespace Alicia.Proxy.Registry.Settings;
 
@@ -46,6 +47,9 @@ internal sealed class ServiceSettings
     /// <summary>The built-in defaults alone.</summary>
     public static readonly ServiceSettings BuiltIn = Resolve();
 
+    /// <summary>By the defaults that they were resolved from: what services have that ask for nothing of their own.</summary>
+    private static readonly ConditionalWeakTable<SettingOverrides, ServiceSettings> _common = [];
+
     private readonly object?[] _values;
     private readonly bool[] _failureStatuses = new bool[600];
     private readonly bool[] _retryStatuses = new bool[600];
@@ -66,6 +70,18 @@ internal sealed class ServiceSettings
     /// cut to a shorter interval of a later one; in the same or a later layer it is a fault instead (<see cref="CrossFaults"/>).
     /// </summary>
     public static ServiceSettings Resolve(params ReadOnlySpan<SettingOverrides> layers)
+    {
+        // A thousand services that all have the defaults share one object, which is then at hand whichever is asked.
+        foreach (var layer in layers.IsEmpty ? layers : layers[1..])
+        {
+            if (!layer.IsEmpty)
+                return Lay(layers);
+        }
+
+        return layers.IsEmpty ? Lay(layers) : _common.GetValue(layers[0], static defaults => Lay([defaults]));
+    }
+
+    private static ServiceSettings Lay(ReadOnlySpan<SettingOverrides> layers)
     {
         var values = new object?[SettingKeys.All.Count];
         foreach (var key in SettingKeys.All)

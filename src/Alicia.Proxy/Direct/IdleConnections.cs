@@ -1,0 +1,63 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace Alicia.Proxy.Direct;
+
+/// <summary>Connections to one address that wait for their next request, youngest on top. Closed, it takes no more: nobody would look after them.</summary>
+internal sealed class IdleConnections
+{
+    private readonly Lock _lock = new();
+    private readonly List<UpstreamConnection> _idle = [];
+    private bool _closed;
+
+    public int Count => _idle.Count;
+
+    public bool TryPush(UpstreamConnection connection)
+    {
+        lock (_lock)
+        {
+            if (_closed || _idle.Count >= ConnectionPools.MaxIdle)
+                return false;
+            _idle.Add(connection);
+            return true;
+        }
+    }
+
+    public bool TryPop([NotNullWhen(true)] out UpstreamConnection? connection)
+    {
+        lock (_lock)
+        {
+            connection = null;
+            if (_idle.Count == 0)
+                return false;
+            connection = _idle[^1];
+            _idle.RemoveAt(_idle.Count - 1);
+            return true;
+        }
+    }
+
+    /// <summary>Takes out the one that has waited longest, or one before which only younger ones stand, if <paramref name="of"/> it is so.</summary>
+    public bool TryPopOldest(Predicate<UpstreamConnection> of, [NotNullWhen(true)] out UpstreamConnection? connection)
+    {
+        lock (_lock)
+        {
+            var i = _idle.FindIndex(of);
+            connection = i < 0 ? null : _idle[i];
+            if (i >= 0)
+                _idle.RemoveAt(i);
+            return i >= 0;
+        }
+    }
+
+    /// <summary>Closes it if nothing is in it.</summary>
+    public bool TryClose()
+    {
+        lock (_lock)
+            return _closed = _idle.Count == 0;
+    }
+
+    public void Close()
+    {
+        lock (_lock)
+            _closed = true;
+    }
+}
