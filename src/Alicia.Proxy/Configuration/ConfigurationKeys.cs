@@ -163,7 +163,7 @@ internal static partial class ConfigurationKeys
         "Requests of a second that are traced at most; the trace fields of the others go through as they came. 0: none are traced.");
 
     public static readonly ConfigurationKey<Http1Forwarding?> ForwardingHttp1 =
-        Add("Forwarding:Http1", (Http1Forwarding?)Http1Forwarding.Yarp,
+        Add("Forwarding:Http1", (Http1Forwarding?)Http1Forwarding.Direct,
         Lower<Http1Forwarding>(), "How HTTP/1.1 requests are sent to an instance.", restart: true);
 
     /// <summary>Sections whose keys are not settled yet: anything below them is taken.</summary>

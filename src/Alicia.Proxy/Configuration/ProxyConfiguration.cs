@@ -295,9 +295,9 @@ internal sealed record LoggingConfiguration(LogFormat Format, double AccessLog, 
 /// <summary>How HTTP/1.1 requests are sent to an instance. Changes need a restart.</summary>
 internal enum Http1Forwarding
 {
-    /// <summary>YARP's forwarder (the default).</summary>
+    /// <summary>YARP's forwarder, with .NET's HTTP client.</summary>
     Yarp,
 
-    /// <summary>The proxy's own.</summary>
+    /// <summary>The proxy's own, to clear-text instances; all else as with <see cref="Yarp"/>. The default.</summary>
     Direct,
 }

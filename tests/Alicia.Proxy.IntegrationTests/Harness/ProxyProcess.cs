@@ -31,7 +31,7 @@ internal sealed class ProxyProcess : IAsyncDisposable
     public static string? Forwarder { get; } = Environment.GetEnvironmentVariable("ALICIA_TESTS_FORWARDER") is { Length: > 0 } name ? name : null;
 
     /// <summary>True when HTTP/1.1 to clear-text instances goes by the direct forwarder in this run.</summary>
-    public static bool IsDirect { get; } = Forwarder == "direct";
+    public static bool IsDirect { get; } = Forwarder != "yarp";
 
     /// <summary>The running, or last, process; another one after a restart.</summary>
     public ChildProcess Process { get; private set; } = null!;

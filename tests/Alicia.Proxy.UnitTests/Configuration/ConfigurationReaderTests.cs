@@ -36,7 +36,7 @@ public class ConfigurationReaderTests
         value.Logging.AccessLog.Should().Be(0);
         value.Logging.AccessLogFormat.Should().Be(AccessLogFormat.Json);
         value.OtlpEndpoint.Should().BeNull();
-        value.ForwardingHttp1.Should().Be(Http1Forwarding.Yarp);
+        value.ForwardingHttp1.Should().Be(Http1Forwarding.Direct);
     }
 
     [Fact]
@@ -61,7 +61,7 @@ public class ConfigurationReaderTests
               "Metrics": { "PerInstance": false, "Public": true },
               "Logging": { "Format": "json", "AccessLog": 0.25, "AccessLogFormat": "Combined", "LogLevel": { "Default": "warning", "Microsoft.AspNetCore": "Error" } },
               "Otlp": { "Endpoint": "http://collector:4317" },
-              "Forwarding": { "Http1": "direct" },
+              "Forwarding": { "Http1": "yarp" },
               "Defaults": { "Algorithm": "random", "Ttl": "none", "HealthCheck": { "Enabled": false }, "Retry": { "Statuses": [502, 503] } }
             }
             """);

@@ -84,7 +84,7 @@ public sealed class ConfigurationWatcherTests : IDisposable, ILogger<Configurati
               "Listen": { "Proxy": "http://127.0.0.1:9999", "Management": "http://127.0.0.1:8023" },
               "Registry": { "Store": "memory", "Path": "other.db", "RemoveAfter": "02:00:00" },
               "Mqtt": { "Host": "broker", "Username": "u", "Password": "hidden", "Addresses": { "tts": "http://tts:1" }, "Tls": { "Enabled": true } },
-              "Logging": { "Format": "json", "AccessLog": true }, "Forwarding": { "Http1": "direct" }, "Shutdown": { "Grace": "00:00:03" }
+              "Logging": { "Format": "json", "AccessLog": true }, "Forwarding": { "Http1": "yarp" }, "Shutdown": { "Grace": "00:00:03" }
             }
             """);
         await SettleAsync(watcher);
@@ -94,7 +94,7 @@ public sealed class ConfigurationWatcherTests : IDisposable, ILogger<Configurati
         value.Registry.Store.Should().Be(RegistryStore.Sqlite);
         value.Mqtt.Host.Should().BeNull();
         value.Logging.Format.Should().Be(LogFormat.Text);
-        value.ForwardingHttp1.Should().Be(Http1Forwarding.Yarp);
+        value.ForwardingHttp1.Should().Be(Http1Forwarding.Direct);
         value.Registry.RemoveAfter.Should().Be(TimeSpan.FromHours(2));
         value.Logging.AccessLog.Should().Be(1);
         value.Shutdown.Grace.Should().Be(TimeSpan.FromSeconds(3));
