@@ -8,10 +8,7 @@ namespace Alicia.Proxy.Callers;
 /// <summary>
 /// Connection middleware right in front of the server's HTTP, behind TLS: puts <see cref="GuardedInput"/> between transport and server. HTTP/2 has frames in place of lines and goes past it.
 /// </summary>
-/// <param name="limits">What callers may do.</param>
-/// <param name="time">The clock of heads.</param>
-/// <param name="crowd">Where nothing stands between it and the guard, what connections are counted by: a method of its own that waits for the end is a hundred bytes for each idle connection.</param>
-internal sealed class CallerGuard(CallerLimits limits, TimeProvider time, Crowd? crowd = null)
+internal sealed class CallerGuard(CallerLimits limits, TimeProvider time)
 {
     public ConnectionDelegate Around(ConnectionDelegate next) => connection =>
         connection.Features.Get<ITlsApplicationProtocolFeature>() is { } tls && tls.ApplicationProtocol.Span.SequenceEqual("h2"u8) ? next(connection) : GuardAsync(connection, next);
@@ -25,8 +22,6 @@ internal sealed class CallerGuard(CallerLimits limits, TimeProvider time, Crowd?
 
     private async Task GuardAsync(ConnectionContext connection, ConnectionDelegate next)
     {
-        if (crowd?.TryEnter() == false)
-            return;
         var transport = connection.Transport;
         var input = new GuardedInput(transport.Input, limits, connection.Features, time);
         connection.Features.Set(input);
@@ -41,7 +36,6 @@ internal sealed class CallerGuard(CallerLimits limits, TimeProvider time, Crowd?
         {
             connection.Transport = transport;
             input.Complete();
-            crowd?.Leave();
         }
     }
 

@@ -28,33 +28,20 @@ internal sealed class Crowd(CallerLimits limits)
     /// <summary>Connections that were closed because their address had too many.</summary>
     public long RefusedOfAddress => Volatile.Read(ref _refusedOfAddress);
 
-    /// <summary>Lets a connection in if there is room.</summary>
-    /// <returns>True when it is; <see cref="Leave()"/> follows. False when it has been counted as refused and is to be closed.</returns>
-    public bool TryEnter()
-    {
-        Count.Enter();
-        if (Count.Open <= limits.Current.Connections)
-            return true;
-        Count.Leave();
-        Interlocked.Increment(ref _refused);
-        return false;
-    }
-
-    /// <summary>A connection that was let in has ended.</summary>
-    public void Leave() => Count.Leave();
-
     /// <summary>Connection middleware: all connections together. First of all.</summary>
     public ConnectionDelegate CountAll(ConnectionDelegate next) => async connection =>
     {
-        if (!TryEnter())
-            return;
+        Count.Enter();
         try
         {
-            await next(connection);
+            if (Count.Open > limits.Current.Connections)
+                Interlocked.Increment(ref _refused);
+            else
+                await next(connection);
         }
         finally
         {
-            Leave();
+            Count.Leave();
         }
     };
 

@@ -134,9 +134,7 @@ internal sealed class Listeners(ListenConfiguration configuration, TimeSpan hand
             }
 
             var (crowd, limits) = mark == PlaneMark.Management ? (Managers, _managementLimits) : (Callers, Limits);
-            var isBare = address is { Scheme: ListenScheme.Http, ProxyProtocol: false };
-            if (!isBare)
-                options.Use(crowd.CountAll);
+            options.Use(crowd.CountAll);
             // From here on the connection is whose it says: limits of one address count those behind a proxy apart.
             if (address.ProxyProtocol)
                 server.ApplicationServices.GetRequiredService<ProxyHeaders>().Use(options);
@@ -144,7 +142,7 @@ internal sealed class Listeners(ListenConfiguration configuration, TimeSpan hand
             if (address.Scheme == ListenScheme.Https)
                 server.ApplicationServices.GetRequiredService<Handshakes>().Use(options, handshakeTimeout, AsksForCertificate(server, mark));
             if (address.Scheme != ListenScheme.H2c)
-                options.Use(new CallerGuard(limits, TimeProvider.System, isBare ? crowd : null).Around);
+                options.Use(new CallerGuard(limits, TimeProvider.System).Around);
             _open.Add((plane, address, options));
         }
 
