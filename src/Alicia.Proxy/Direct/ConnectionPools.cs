@@ -95,8 +95,8 @@ internal sealed class ConnectionPools : IDisposable
         {
             while (pool.TryPopOldest(c => !c.IsQuiet || _time.GetElapsedTime(c.KeptAt) >= IdleTimeout, out var old))
                 old.Dispose();
-            if (pool.TryClose())
-                _pools.TryRemove(KeyValuePair.Create(slot, pool));
+            if (pool.TryClose() && _pools.TryRemove(KeyValuePair.Create(slot, pool)) && ReferenceEquals(slot.Idle, pool))
+                slot.Idle = null;
         }
     }
 

@@ -52,7 +52,7 @@ internal sealed class IdleConnections
     public bool TryClose()
     {
         lock (_lock)
-            return _closed = _idle.Count == 0;
+            return _closed |= _idle.Count == 0;
     }
 
     public void Close()

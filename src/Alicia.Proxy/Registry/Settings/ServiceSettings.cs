@@ -72,13 +72,15 @@ internal sealed class ServiceSettings
     public static ServiceSettings Resolve(params ReadOnlySpan<SettingOverrides> layers)
     {
         // A thousand services that all have the defaults share one object, which is then at hand whichever is asked.
-        foreach (var layer in layers.IsEmpty ? layers : layers[1..])
+        if (layers.Length < 2)
+            return Lay(layers);
+        foreach (var layer in layers[1..])
         {
             if (!layer.IsEmpty)
                 return Lay(layers);
         }
 
-        return layers.IsEmpty ? Lay(layers) : _common.GetValue(layers[0], static defaults => Lay([defaults]));
+        return _common.GetValue(layers[0], static defaults => Lay([defaults]));
     }
 
     private static ServiceSettings Lay(ReadOnlySpan<SettingOverrides> layers)
