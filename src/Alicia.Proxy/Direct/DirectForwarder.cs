@@ -204,7 +204,7 @@ internal sealed class DirectForwarder(IHttpForwarder yarp, ConnectionPools pools
                     }
 
                     var ending = await new AnswerRelay(context, exchange, connection, cancellation).RunAsync(framing);
-                    isReusable &= ending.Error == ForwarderError.None && request.IsSent && connection.Received.IsEmpty;
+                    isReusable = isReusable && ending.Error == ForwarderError.None && connection.Received.IsEmpty && await request.IsSentByNowAsync(time);
                     return ending;
                 }
 

@@ -21,6 +21,9 @@ internal sealed class OutgoingRequest : IDisposable
     /// <summary>How long a caller may go on sending what nobody wants.</summary>
     private static readonly TimeSpan MaxDiscard = TimeSpan.FromSeconds(5);
 
+    /// <summary>How long an answer that is whole waits for the sending of the request's last bytes to be over. Longer than a thread is put aside; an instance that does not read answers in spite of it.</summary>
+    private static readonly TimeSpan MaxLastSend = TimeSpan.FromMilliseconds(50);
+
     /// <summary>Room in front of a chunk for its size, and behind it for its end.</summary>
     private const int ChunkPrefix = 10;
     private const int ChunkSuffix = 2;
@@ -85,6 +88,23 @@ internal sealed class OutgoingRequest : IDisposable
 
     /// <summary>True when all of it has gone out.</summary>
     public bool IsSent => _isComplete && Fault is null && (_upload is null || _upload.IsCompleted);
+
+    /// <summary>
+    /// <see cref="IsSent"/>, once the answer is there whole. An instance that has the last bytes may have answered before the thread that sent them hears of it, most likely on a busy machine, where the sender is
+    /// put aside for whoever it has woken. That is no reason to close a connection.
+    /// </summary>
+    public ValueTask<bool> IsSentByNowAsync(TimeProvider time)
+    {
+        return IsSent || !_isComplete || Fault is not null || _upload is not { } upload ? ValueTask.FromResult(IsSent) : AwaitedAsync(upload);
+
+        async ValueTask<bool> AwaitedAsync(Task upload)
+        {
+            using var enough = new CancellationTokenSource();
+            await Task.WhenAny(upload, Task.Delay(MaxLastSend, time, enough.Token));
+            await enough.CancelAsync();
+            return IsSent;
+        }
+    }
 
     /// <summary>Why the body did not go up; null while nothing is wrong with it.</summary>
     public Ending? Fault { get; private set; }

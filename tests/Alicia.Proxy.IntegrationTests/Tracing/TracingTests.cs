@@ -6,7 +6,7 @@ namespace Alicia.Proxy.IntegrationTests.Tracing;
 /// <summary>Traces of a real proxy at a real receiver of OTLP.</summary>
 public sealed class TracingTests
 {
-    private const string Ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    private const string Ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
     private const string TraceId = "0af7651916cd43dd8448eb211c80319c";
     private const string CallersSpan = "b7ad6b7169203331";
 
