@@ -13,7 +13,7 @@ internal sealed record Variant(string Name, IReadOnlyList<KeyValuePair<string, s
     /// <summary>The knobs that are said to matter for a proxy, each alone. Inline completions are the proxy's own default; <c>queued</c> is without them.</summary>
     public static readonly IReadOnlyList<Variant> Known =
     [
-        Parse("direct-http1:Forwarding__Http1=direct"),
+        Parse("yarp-http1:Forwarding__Http1=yarp"),
         Parse("queued:DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS=0"),
         Parse("spinning:DOTNET_ThreadPool_UnfairSemaphoreSpinLimit=46"),
         Parse("gen0-16m:DOTNET_GCgen0size=0x1000000"),
