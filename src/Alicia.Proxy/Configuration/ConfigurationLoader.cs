@@ -130,8 +130,8 @@ internal sealed class ConfigurationLoader
             }
 
             // Then on trial, for what is JSON but no configuration: a list at the top, a key that stands there twice.
-            _ = new ConfigurationBuilder().AddJsonStream(new MemoryStream(content)).Build();
-            builder.AddJsonStream(new MemoryStream(content));
+            _ = new ConfigurationBuilder().Add(new IndexedJsonSource { Stream = new MemoryStream(content) }).Build();
+            builder.Add(new IndexedJsonSource { Stream = new MemoryStream(content) });
         }
         catch (JsonException fault)
         {
