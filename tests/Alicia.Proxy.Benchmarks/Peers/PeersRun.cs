@@ -50,7 +50,9 @@ internal sealed class PeersRun : IAsyncDisposable
         Peer Own(string name, params string[] settings) => Peer.Alicia(name, program, environment, [.. options.All("set"), .. settings]);
 
         // What the runtime reads is in the environment, everything else on the command line.
-        Peer Beside(string setting) => setting.StartsWith("DOTNET_", StringComparison.Ordinal)
+        Peer Beside(string setting) => File.Exists(setting)
+            ? Peer.Alicia($"{Peer.Own} {Path.GetFileName(Path.GetDirectoryName(Path.GetFullPath(setting)))}", setting, environment, [.. options.All("set"), "Forwarding:Http1=direct"])
+            : setting.StartsWith("DOTNET_", StringComparison.Ordinal)
             ? Peer.Alicia($"{Peer.Own} {setting}", program, [.. environment, .. Programs.Variables([setting])], [.. options.All("set"), "Forwarding:Http1=direct"])
             : Own($"{Peer.Own} {setting}", "Forwarding:Http1=direct", setting);
     }

@@ -48,6 +48,7 @@ public sealed class BadInputTests
         answer.GetProperty("errors").GetInt64().Should().Be(2 + (Times * nonsense.Length));
         (await StateAsync(proxy)).Should().Be(before);
         await AnsweredAsync(proxy, "tts");
+        await proxy.LoggedAsync(line => line.Contains("has no effect", StringComparison.Ordinal), nonsense.Length + 2);
         foreach (var (reason, topic, _) in nonsense)
             proxy.Process.Errors.Where(line => line.Contains($"on {topic} ", StringComparison.Ordinal) && line.Contains($"({reason})", StringComparison.Ordinal)).Should().ContainSingle(reason);
         proxy.Process.Errors.Should().ContainSingle(line => line.Contains("on alicia/system/discovery/unregister ", StringComparison.Ordinal) && line.Contains("(bad_json)", StringComparison.Ordinal));

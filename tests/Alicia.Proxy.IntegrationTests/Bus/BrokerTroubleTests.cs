@@ -90,7 +90,7 @@ public sealed class BrokerTroubleTests
         await using var older = new OlderBroker(broker.Port, saysSo);
         await using var proxy = await StartConnectedAsync(older.Port);
 
-        proxy.Process.Errors.Should().ContainSingle(line => line.Contains("with MQTT 3.1.1", StringComparison.Ordinal));
+        (await proxy.LoggedAsync(line => line.Contains("with MQTT 3.1.1", StringComparison.Ordinal))).Should().ContainSingle();
         await using var backend = await Backend.StartAsync("a");
         await broker.PublishAsync(Register, Announcement("tts", backend));
         await UntilAnsweredAsync(proxy, "tts", 204);

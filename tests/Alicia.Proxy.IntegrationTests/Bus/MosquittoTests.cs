@@ -120,7 +120,7 @@ public sealed class MosquittoTests
 
         await broker.PublishAsync(Unregister, Enveloped(new { service_name = "stt", will = true }));
         await ToldAsync($"\"bus sender unnamed\" on \"{Unregister}\": done: \"instance {id} of stt removed: its last will came, and its probe failed\"");
-        proxy.Process.Errors.Count(l => l.Contains("Alicia.Proxy.Security.AuditLog", StringComparison.Ordinal)).Should().Be(6, "what repeats itself or is refused changes nothing");
+        (await proxy.LoggedAsync(l => l.Contains("Alicia.Proxy.Security.AuditLog", StringComparison.Ordinal), 6)).Should().HaveCount(6, "what repeats itself or is refused changes nothing");
     }
 
     [NeedsPackageFact(Mosquitto.Package, Mosquitto.Clients)]

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Net.Sockets;
 using Alicia.Proxy.IntegrationTests.Harness;
 using Xunit.Abstractions;
 
@@ -42,6 +43,12 @@ public sealed class Http2RefusalTests(FaultyService faulty, ITestOutputHelper ou
 
                     // The last stream that was or will be looked at is none; no error.
                     await wire.SendAsync(Frame(GoAway, 0, 0, [.. Word(0), .. Word(0)]));
+                    // Closed on what still comes, the connection would be reset, and the reset may overtake the farewell.
+                    wire.Socket.Shutdown(SocketShutdown.Send);
+                    while ((await wire.ReadSomeAsync()).Length > 0)
+                    {
+                    }
+
                     return;
                 }
             }

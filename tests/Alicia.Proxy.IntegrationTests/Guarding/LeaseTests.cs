@@ -35,7 +35,7 @@ public sealed class LeaseTests(GuardedProxy guarded) : IClassFixture<GuardedProx
         using (var answer = await held)
             answer.StatusCode.Should().Be(HttpStatusCode.OK);
         await guarded.Registry.UntilAsync("it is gone", $"/services/{service}", s => s.Ids().Single() == kept.Name);
-        guarded.Proxy.Process.Errors.Should().Contain(l => l.Contains($"Instance {lapsed.Name} of {service} is removed (lease", StringComparison.Ordinal));
+        await guarded.Proxy.LoggedAsync(l => l.Contains($"Instance {lapsed.Name} of {service} is removed (lease", StringComparison.Ordinal));
 
         var back = await guarded.Registry.RegisterActiveAsync(service, lapsed, extra: _leased);
         back.GetProperty("total_requests").GetInt64().Should().Be(0);

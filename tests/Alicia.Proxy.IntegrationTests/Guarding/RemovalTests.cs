@@ -34,7 +34,7 @@ public sealed class RemovalTests(GuardedProxy guarded) : IClassFixture<GuardedPr
         var left = await proxy.Registry.ServiceAsync("s");
         left.Ids().Should().BeEquivalentTo(["a", "fixed"], "the configured one has been unhealthy for longer");
         left.Instance("fixed").Health().Should().Be("unhealthy");
-        proxy.Process.Errors.Should().Contain(l => l.Contains("Instance b of s is removed (unhealthy)", StringComparison.Ordinal));
+        await proxy.LoggedAsync(l => l.Contains("Instance b of s is removed (unhealthy)", StringComparison.Ordinal));
         using var heartbeat = await proxy.Registry.HeartbeatAsync("s", "b");
         heartbeat.StatusCode.Should().Be(HttpStatusCode.NotFound);
     }

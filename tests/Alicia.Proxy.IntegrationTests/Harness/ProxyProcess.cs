@@ -69,6 +69,20 @@ internal sealed class ProxyProcess : IAsyncDisposable
     /// <summary>Standard output of the running process.</summary>
     public IReadOnlyList<string> Output => Process.Output;
 
+    /// <summary>Lines of the log that match, once there are at least so many: a thread of its own writes them, a moment behind what they tell of.</summary>
+    /// <exception cref="ConditionNotMetException">Fewer came; the message has the log.</exception>
+    public async Task<string[]> LoggedAsync(Func<string, bool> matches, int atLeast = 1)
+    {
+        try
+        {
+            return await Eventually.Until($"{atLeast} such lines in the log", () => Task.FromResult<string[]>([.. Process.Errors.Where(matches)]), lines => lines.Length >= atLeast);
+        }
+        catch (ConditionNotMetException late)
+        {
+            throw new ConditionNotMetException($"{late.Message}\n{Process.Transcript}", late);
+        }
+    }
+
     /// <exception cref="ProcessEndedException">It ended before it listened; the message holds its output.</exception>
     /// <exception cref="ConditionNotMetException">It was not ready in time.</exception>
     public static async Task<ProxyProcess> StartAsync(ProxyOptions? options = null)

@@ -34,7 +34,7 @@ public sealed class CertificateChangeTests : IDisposable
         await File.WriteAllTextAsync(key, old.Item2);
         await Eventually.Until("the pair that does not fit is refused", async () => (await ReloadsAsync(proxy, "refused")) == 1);
         (await SerialAsync(proxy.SecureAddress)).Should().Be(first);
-        proxy.Process.Errors.Should().ContainSingle(l => l.Contains("Tls:Certificates:site:KeyFile", StringComparison.Ordinal));
+        (await proxy.LoggedAsync(l => l.Contains("Tls:Certificates:site:KeyFile", StringComparison.Ordinal))).Should().ContainSingle();
 
         await File.WriteAllTextAsync(key, fresh);
         await Eventually.Until("the new certificate is shown", async () => await SerialAsync(proxy.SecureAddress) != first);
