@@ -95,7 +95,9 @@ internal sealed class OutgoingRequest : IDisposable
     /// </summary>
     public ValueTask<bool> IsSentByNowAsync(TimeProvider time)
     {
-        return IsSent || !_isComplete || Fault is not null || _upload is not { } upload ? ValueTask.FromResult(IsSent) : AwaitedAsync(upload);
+        // Of a body that says how long it is all may be there before its end has been seen.
+        var isAllThere = _isComplete || _sent == _context.Request.ContentLength;
+        return IsSent || !isAllThere || Fault is not null || _upload is not { } upload ? ValueTask.FromResult(IsSent) : AwaitedAsync(upload);
 
         async ValueTask<bool> AwaitedAsync(Task upload)
         {

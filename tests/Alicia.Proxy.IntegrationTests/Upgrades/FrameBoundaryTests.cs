@@ -201,6 +201,8 @@ public sealed class FrameBoundaryTests : IAsyncLifetime
             asked.TrySetResult(default);
             await proceed.Task;
             await connection.SendAsync(Accepted);
+            // Its own end would end the tunnel as well, without a frame.
+            await connection.ReadToEndAsync();
         });
         var opening = OpenAsync(upstream);
         await asked.Task.WaitAsync(Deadlines.Wait);
