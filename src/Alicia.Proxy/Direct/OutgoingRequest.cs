@@ -22,7 +22,7 @@ internal sealed class OutgoingRequest : IDisposable
     private static readonly TimeSpan MaxDiscard = TimeSpan.FromSeconds(5);
 
     /// <summary>How long an answer that is whole waits for the sending of the request's last bytes to be over. Longer than a thread is put aside; an instance that does not read answers in spite of it.</summary>
-    private static readonly TimeSpan MaxLastSend = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan MaxLastSend = TimeSpan.FromMilliseconds(500);
 
     /// <summary>Room in front of a chunk for its size, and behind it for its end.</summary>
     private const int ChunkPrefix = 10;
