@@ -1,9 +1,7 @@
 using Alicia.Proxy.Circuit;
 using Alicia.Proxy.Live;
 using Alicia.Proxy.RateLimits;
-using Alicia.Proxy.Registry;
 using Alicia.Proxy.Registry.Settings;
-using Yarp.ReverseProxy.Forwarder;
 
 namespace Alicia.Proxy.Balancing;
 
@@ -65,7 +63,6 @@ internal sealed record UpstreamState(Tier[] Tiers, PoolMember[] Rotation, Balanc
     public static readonly UpstreamState Initial = new(Pool.Empty, new RoundRobin(), ServiceSettings.BuiltIn);
 
     private readonly RequestKey _key = new(Settings);
-    private readonly RequestConfigs _configs = RequestConfigs.Of(Settings);
 
     /// <summary>What keeps callers with their instance; null when nothing does.</summary>
     public Affinity? Affinity { get; init; }
@@ -76,8 +73,8 @@ internal sealed record UpstreamState(Tier[] Tiers, PoolMember[] Rotation, Balanc
     {
     }
 
-    /// <inheritdoc cref="RequestConfigs.For"/>
-    public ForwarderRequestConfig ConfigFor(UpstreamProtocol protocol, Silence silence = Silence.Ordinary) => _configs.For(protocol, silence);
+    /// <summary>How forwarders are to send the service's requests.</summary>
+    public RequestConfigs Configs { get; } = RequestConfigs.Of(Settings);
 
     /// <summary>What the algorithm tells this request from others by: the same for requests that shall meet the same instance, and 0 where it does not matter.</summary>
     /// <param name="request">The request, or null for a pick without one.</param>

@@ -12,19 +12,20 @@ internal sealed class IndexedJsonSource : JsonStreamConfigurationSource
 
     private sealed class Provider(IndexedJsonSource source) : JsonStreamConfigurationProvider(source)
     {
-        /// <summary>Stands for the top, which is something else than a section with an empty name.</summary>
-        private const string Top = "\0";
-
+        /// <summary>Keys by <see cref="Prefix"/>.</summary>
         private Dictionary<string, List<string>>? _below;
 
         /// <inheritdoc/>
         public override IEnumerable<string> GetChildKeys(IEnumerable<string> earlierKeys, string? parentPath)
         {
             _below ??= Index(Data.Keys);
-            List<string> keys = [.. _below.GetValueOrDefault(parentPath ?? Top, []), .. earlierKeys];
+            List<string> keys = [.. _below.GetValueOrDefault(Prefix(parentPath), []), .. earlierKeys];
             keys.Sort(ConfigurationKeyComparer.Instance.Compare);
             return keys;
         }
+
+        /// <summary>What stands before the keys of a section; nothing at the top, which is not the section with the empty name.</summary>
+        private static string Prefix(string? section) => section is null ? "" : section + ConfigurationPath.KeyDelimiter;
 
         private static Dictionary<string, List<string>> Index(IEnumerable<string> paths)
         {
@@ -36,8 +37,8 @@ internal sealed class IndexedJsonSource : JsonStreamConfigurationSource
                 for (var whole = path; seen.Add(whole);)
                 {
                     var parent = ConfigurationPath.GetParentPath(whole);
-                    if (!below.TryGetValue(parent ?? Top, out var keys))
-                        below.Add(parent ?? Top, keys = []);
+                    if (!below.TryGetValue(Prefix(parent), out var keys))
+                        below.Add(Prefix(parent), keys = []);
                     keys.Add(ConfigurationPath.GetSectionKey(whole));
                     if (parent is null)
                         break;

@@ -16,9 +16,6 @@ internal sealed class ConnectionPools : IDisposable
     /// </summary>
     public static readonly TimeSpan IdleTimeout = TimeSpan.FromSeconds(4);
 
-    /// <summary>How many wait for one address, at most. Beyond that a burst is over, and what it opened is closed.</summary>
-    public const int MaxIdle = 1000;
-
     private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(1);
 
     private readonly UpstreamConnector _connector;
@@ -66,8 +63,7 @@ internal sealed class ConnectionPools : IDisposable
     public void Keep(UpstreamConnection connection)
     {
         connection.KeptAt = _time.GetTimestamp();
-        // One that was swept away while it was empty takes no more.
-        if (!connection.TryKeep() || !(connection.Slot.Idle is IdleConnections pool && pool.TryPush(connection) || PoolOf(connection.Slot).TryPush(connection)))
+        if (!connection.TryKeep() || !TryPush(connection))
             connection.Dispose();
         // Looked at behind the keeping: whoever comes in the middle of the end has been seen by it, or sees it.
         else if (_disposed)
@@ -82,11 +78,15 @@ internal sealed class ConnectionPools : IDisposable
             Close(slot);
     }
 
-    private IdleConnections PoolOf(AddressSlot slot)
+    private bool TryPush(UpstreamConnection connection)
     {
+        var slot = connection.Slot;
+        if (slot.Idle is IdleConnections known && known.TryPush(connection))
+            return true;
+        // There was none, or it was swept away while it was empty.
         var pool = _pools.GetOrAdd(slot, static _ => new IdleConnections());
         slot.Idle = pool;
-        return pool;
+        return pool.TryPush(connection);
     }
 
     private void Sweep()

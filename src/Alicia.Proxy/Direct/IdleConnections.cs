@@ -5,6 +5,9 @@ namespace Alicia.Proxy.Direct;
 /// <summary>Connections to one address that wait for their next request, youngest on top. Closed, it takes no more: nobody would look after them.</summary>
 internal sealed class IdleConnections
 {
+    /// <summary>How many wait, at most. Beyond that a burst is over, and what it opened is closed.</summary>
+    public const int Most = 1000;
+
     private readonly Lock _lock = new();
     private readonly List<UpstreamConnection> _idle = [];
     private bool _closed;
@@ -15,7 +18,7 @@ internal sealed class IdleConnections
     {
         lock (_lock)
         {
-            if (_closed || _idle.Count >= ConnectionPools.MaxIdle)
+            if (_closed || _idle.Count >= Most)
                 return false;
             _idle.Add(connection);
             return true;

@@ -51,7 +51,7 @@ internal sealed partial class AttemptForwarder(
             var ending = deadline?.Token ?? CancellationToken.None;
             await using var upgrade = ForwarderUpgrade.For(context, member.Live, tunnels, ending);
             var error = await forwarder.SendAsync(
-                context, slot.Prefix, client.Invoker, state.ConfigFor(member.Endpoint.Protocol, silence), exchange, upgrade?.Ending ?? ending);
+                context, slot.Prefix, client.Invoker, state.Configs.For(member.Endpoint.Protocol, silence), exchange, upgrade?.Ending ?? ending);
             if (upgrade is { EndedByProxy: true })
             {
                 if (upgrade.IsCut)

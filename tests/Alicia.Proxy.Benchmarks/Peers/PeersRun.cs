@@ -49,12 +49,16 @@ internal sealed class PeersRun : IAsyncDisposable
 
         Peer Own(string name, params string[] settings) => Peer.Alicia(name, program, environment, [.. options.All("set"), .. settings]);
 
-        // What the runtime reads is in the environment, everything else on the command line.
-        Peer Beside(string setting) => File.Exists(setting)
-            ? Peer.Alicia($"{Peer.Own} {Path.GetFileName(Path.GetDirectoryName(Path.GetFullPath(setting)))}", setting, environment, [.. options.All("set"), "Forwarding:Http1=direct"])
-            : setting.StartsWith("DOTNET_", StringComparison.Ordinal)
-            ? Peer.Alicia($"{Peer.Own} {setting}", program, [.. environment, .. Programs.Variables([setting])], [.. options.All("set"), "Forwarding:Http1=direct"])
-            : Own($"{Peer.Own} {setting}", "Forwarding:Http1=direct", setting);
+        // A program, what the runtime reads from the environment, or a key for the command line.
+        Peer Beside(string what)
+        {
+            string[] direct = [.. options.All("set"), "Forwarding:Http1=direct"];
+            if (File.Exists(what))
+                return Peer.Alicia($"{Peer.Own} {Path.GetFileName(Path.GetDirectoryName(Path.GetFullPath(what)))}", what, environment, direct);
+            return what.StartsWith("DOTNET_", StringComparison.Ordinal)
+                ? Peer.Alicia($"{Peer.Own} {what}", program, [.. environment, .. Programs.Variables([what])], direct)
+                : Peer.Alicia($"{Peer.Own} {what}", program, environment, [.. direct, what]);
+        }
     }
 
     /// <returns>1 when an answer was not what it had to be: the report says which.</returns>

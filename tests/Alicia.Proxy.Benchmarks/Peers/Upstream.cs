@@ -37,6 +37,7 @@ internal sealed class Upstream : IAsyncDisposable
                 root {{directory}}/files;
                 location = / { return 200; }
                 location = /100 { return 200 "{{new string('x', 100)}}"; }
+                # Bare YARP leaves the service on.
                 location = /s0000/100 { return 200 "{{new string('x', 100)}}"; }
                 location = /fields { return 200 "$http_x_forwarded_for $http_x_forwarded_proto $http_x_forwarded_host"; }
                 location = /counts { stub_status; }

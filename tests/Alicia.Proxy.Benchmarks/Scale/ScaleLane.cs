@@ -5,11 +5,17 @@ using Alicia.Proxy.Benchmarks.Processes;
 namespace Alicia.Proxy.Benchmarks.Scale;
 
 /// <summary>One proxy with so many services and instances. Services share the instances evenly, each instance has an address of its own.</summary>
-/// <param name="Proxy"><see cref="Peer.Own"/>, <c>yarp</c> or <c>haproxy</c>.</param>
+/// <param name="Proxy"><see cref="Peer.Own"/>, <see cref="Yarp"/> or <see cref="Haproxy"/>.</param>
 /// <param name="Services">Found by the first segment of the path.</param>
 /// <param name="Instances">Of all services together.</param>
 internal sealed record ScaleLane(string Proxy, int Services, int Instances)
 {
+    public const string Yarp = "yarp";
+    public const string Haproxy = "haproxy";
+
+    /// <summary>True for .NET: it has code to compile, and memory to collect.</summary>
+    public bool IsManaged => Proxy != Haproxy;
+
     /// <summary>What asks every service in turn.</summary>
     public string Script() => $$"""
         local n = 0
@@ -32,9 +38,9 @@ internal sealed record ScaleLane(string Proxy, int Services, int Instances)
     public async Task<ChildProcess?> StartAsync(Setup setup, int core, string program, IReadOnlyList<KeyValuePair<string, string?>> environment) =>
         await (Proxy switch
         {
-            Peer.Own => Own(setup, program, environment),
-            "yarp" => Peer.Yarp(environment).Start(setup),
-            _ => Haproxy(setup),
+            Peer.Own => OwnWith(setup, program, environment),
+            Yarp => Peer.Yarp(environment).Start(setup),
+            _ => HaproxyWith(setup),
         }).StartAsync(setup, core);
 
     private static string Name(int service) => string.Create(CultureInfo.InvariantCulture, $"s{service:0000}");
@@ -42,7 +48,7 @@ internal sealed record ScaleLane(string Proxy, int Services, int Instances)
     private IEnumerable<(string Service, IReadOnlyList<string> Addresses)> Shares(Setup setup) =>
         setup.Instances.Chunk(Instances / Services).Select((addresses, i) => (Name(i), (IReadOnlyList<string>)addresses));
 
-    private PeerCommand Own(Setup setup, string program, IReadOnlyList<KeyValuePair<string, string?>> environment)
+    private PeerCommand OwnWith(Setup setup, string program, IReadOnlyList<KeyValuePair<string, string?>> environment)
     {
         var services = Shares(setup).Select(s => $$"""
             "{{s.Service}}": { "Instances": [ {{string.Join(",\n", s.Addresses.Select((a, i) =>
@@ -55,7 +61,7 @@ internal sealed record ScaleLane(string Proxy, int Services, int Instances)
         return program.EndsWith(".dll", StringComparison.Ordinal) ? new(Programs.Dotnet, [program, .. arguments], environment) : new(program, arguments, environment);
     }
 
-    private PeerCommand Haproxy(Setup setup)
+    private PeerCommand HaproxyWith(Setup setup)
     {
         var file = Path.Combine(setup.Directory, "haproxy.cfg");
         File.WriteAllText(file, $"""

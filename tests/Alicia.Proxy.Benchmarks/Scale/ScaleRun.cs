@@ -21,7 +21,7 @@ internal sealed class ScaleRun : IAsyncDisposable
     [
         _base, new(Peer.Own, 1, 10), new(Peer.Own, 1, 100), new(Peer.Own, 1, MostInstances),
         new(Peer.Own, 10, MostInstances), new(Peer.Own, 100, MostInstances), new(Peer.Own, MostInstances, MostInstances),
-        new("haproxy", 1, 2), new("haproxy", 1, MostInstances), new("haproxy", MostInstances, MostInstances),
+        new(ScaleLane.Haproxy, 1, 2), new(ScaleLane.Haproxy, 1, MostInstances), new(ScaleLane.Haproxy, MostInstances, MostInstances),
     ];
 
     private readonly CancellationToken _interrupted;
@@ -89,7 +89,7 @@ internal sealed class ScaleRun : IAsyncDisposable
 
             var @case = LoadCase.All.Single(c => c.Name == "get-64");
             foreach (var (lane, setup, _) in running)
-                await RunAsync(@case, lane, setup, lane.Proxy == Peer.Own ? _warmUp : 1);
+                await RunAsync(@case, lane, setup, lane.IsManaged ? _warmUp : 1);
             var measured = new List<(ScaleLane Lane, int Round, double Cpu, double PerSecond)>();
             for (var round = 0; round < _rounds; round++)
             {
@@ -139,7 +139,7 @@ internal sealed class ScaleRun : IAsyncDisposable
     private async Task TellIdleAsync(Upstream upstream)
     {
         var rows = new List<IReadOnlyList<string>>();
-        foreach (var lane in new[] { _base, _base with { Proxy = "yarp" }, _base with { Proxy = "haproxy" } })
+        foreach (var lane in new[] { _base, _base with { Proxy = ScaleLane.Yarp }, _base with { Proxy = ScaleLane.Haproxy } })
         {
             if (await StartAsync(lane, upstream) is not var (setup, process))
                 continue;
@@ -147,16 +147,15 @@ internal sealed class ScaleRun : IAsyncDisposable
             {
                 await Console.Out.WriteLineAsync($"… idle callers of {lane.Proxy}");
                 // Code is compiled and pools are filled before the callers come, by as many requests as they will make.
-                await RunAsync(LoadCase.All.Single(c => c.Name == "get-64"), lane, setup, lane.Proxy == "haproxy" ? 1 : _warmUp);
-                var isManaged = lane.Proxy != "haproxy";
-                var (before, beforeCollected) = await RestingAsync(process, isManaged);
+                await RunAsync(LoadCase.All.Single(c => c.Name == "get-64"), lane, setup, lane.IsManaged ? _warmUp : 1);
+                var (before, beforeCollected) = await RestingAsync(process, lane.IsManaged);
                 using var callers = await IdleCallers.OpenAsync(setup.Http, _idle, _interrupted);
-                var (after, afterCollected) = await RestingAsync(process, isManaged);
+                var (after, afterCollected) = await RestingAsync(process, lane.IsManaged);
                 await callers.AskAllAsync(_interrupted);
                 rows.Add(
                 [
                     lane.Proxy, Samples.Text(_idle, "#,0"), Samples.Text(before, "0.0"), Samples.Text(after, "0.0"), Samples.Text((after - before) * 1024 / _idle, "0.0"),
-                    isManaged ? Samples.Text((afterCollected - beforeCollected) * 1024 / _idle, "0.0") : "",
+                    lane.IsManaged ? Samples.Text((afterCollected - beforeCollected) * 1024 / _idle, "0.0") : "",
                 ]);
             }
         }

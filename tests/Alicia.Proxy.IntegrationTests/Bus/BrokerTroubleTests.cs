@@ -21,7 +21,7 @@ public sealed class BrokerTroubleTests
         health.GetProperty("reasons")[0].GetString().Should().Contain("bus");
         using var ready = await proxy.Api.GetAsync("/health/ready");
         ready.StatusCode.Should().Be(HttpStatusCode.OK, "the proxy can serve");
-        await LoggedAsync(proxy, line => line.Contains("is away", StringComparison.Ordinal));
+        await proxy.LoggedAsync(line => line.Contains("is away", StringComparison.Ordinal));
         (await proxy.StopAsync()).Should().Be(0);
     }
 
@@ -33,7 +33,7 @@ public sealed class BrokerTroubleTests
         await using var proxy = await StartAsync(broker.Port);
         await proxy.Registry.RegisterActiveAsync("tts", backend);
 
-        await LoggedAsync(proxy, line => line.Contains("is away", StringComparison.Ordinal) && line.Contains("NotAuthorized", StringComparison.Ordinal));
+        await proxy.LoggedAsync(line => line.Contains("is away", StringComparison.Ordinal) && line.Contains("NotAuthorized", StringComparison.Ordinal));
         await Eventually.Until("a second try", () => broker.Process.Errors.Concat(broker.Process.Output).Count(l => l.Contains("not authorised", StringComparison.Ordinal)) >= 2);
         await AnsweredAsync(proxy, "tts");
         proxy.Process.Errors.Count(line => line.Contains("is away", StringComparison.Ordinal)).Should().Be(1);
@@ -77,7 +77,7 @@ public sealed class BrokerTroubleTests
             await AnsweredAsync(proxy, "tts");
         }
 
-        await LoggedAsync(proxy, line => line.Contains("is away", StringComparison.Ordinal));
+        await proxy.LoggedAsync(line => line.Contains("is away", StringComparison.Ordinal));
         await AnsweredAsync(proxy, "tts");
     }
 

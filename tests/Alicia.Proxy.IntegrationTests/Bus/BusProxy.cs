@@ -46,9 +46,6 @@ internal static class BusProxy
         }
     }
 
-    /// <summary>Waits for a line of the proxy's log.</summary>
-    public static async Task<string> LoggedAsync(ProxyProcess proxy, Func<string, bool> matches) => (await proxy.LoggedAsync(matches))[0];
-
     /// <summary>The stock envelope around a payload, said now.</summary>
     public static string Enveloped(object payload, double ttl = 300, double age = 0, int hops = 0) => JsonSerializer.Serialize(new
     {

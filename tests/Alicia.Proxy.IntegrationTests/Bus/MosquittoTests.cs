@@ -96,7 +96,7 @@ public sealed class MosquittoTests
         var id = $"127.0.0.1:{backend.Port}";
         async Task ToldAsync(string expected)
         {
-            var line = await LoggedAsync(proxy, l => l.Contains("Alicia.Proxy.Security.AuditLog", StringComparison.Ordinal) && l.Contains(expected, StringComparison.Ordinal));
+            var line = (await proxy.LoggedAsync(l => l.Contains("Alicia.Proxy.Security.AuditLog", StringComparison.Ordinal) && l.Contains(expected, StringComparison.Ordinal)))[0];
             line.Should().EndWith(expected);
         }
 

@@ -29,7 +29,7 @@ public sealed class PahoTests
             await OrderAsync(service, "healthy");
             await Eventually.Until("the lease is renewed", async () => await ExpiresAsync(proxy, id) > expires);
             await OrderAsync(service, "unhealthy");
-            await LoggedAsync(proxy, line => line.Contains("probed at once: mqtt_unhealthy", StringComparison.Ordinal));
+            await proxy.LoggedAsync(line => line.Contains("probed at once: mqtt_unhealthy", StringComparison.Ordinal));
             await UntilAnsweredAsync(proxy, "tts_service", 204);
 
             await OrderAsync(service, "bye");
@@ -42,7 +42,7 @@ public sealed class PahoTests
             service.Kill();
             await service.WaitForExitAsync();
             await unregistered.UntilAsync("the last will", m => m.Payload.TryGetProperty("will", out var will) && will.GetBoolean());
-            await LoggedAsync(proxy, line => line.Contains("probed at once: mqtt_will", StringComparison.Ordinal));
+            await proxy.LoggedAsync(line => line.Contains("probed at once: mqtt_will", StringComparison.Ordinal));
             // Its HTTP side lives: a lost connection to the broker is a suspicion, and the probe clears it.
             await UntilAnsweredAsync(proxy, "tts_service", 204);
             (await proxy.Registry.InstanceAsync("tts_service", id)).GetProperty("state").GetString().Should().Be("active");

@@ -59,7 +59,7 @@ public sealed class SecuredBrokerTests
             },
         });
 
-        await LoggedAsync(proxy, line => line.Contains("is away", StringComparison.Ordinal));
+        await proxy.LoggedAsync(line => line.Contains("is away", StringComparison.Ordinal));
         proxy.Process.Transcript.Should().NotContain("surely-wrong");
     }
 
@@ -89,11 +89,11 @@ public sealed class SecuredBrokerTests
         }
 
         await using var without = await StartAsync(broker.Port, $"--Mqtt:Tls:CaFile={authority.BundleFile}");
-        await LoggedAsync(without, line => line.Contains("is away", StringComparison.Ordinal));
+        await without.LoggedAsync(line => line.Contains("is away", StringComparison.Ordinal));
         using var stranger = new TestAuthority();
         await using var distrusting = await StartAsync(
             broker.Port, $"--Mqtt:Tls:CaFile={stranger.BundleFile}", $"--Mqtt:Tls:CertificateFile={clientCertificate}", $"--Mqtt:Tls:KeyFile={clientKey}");
-        var line = await LoggedAsync(distrusting, l => l.Contains("is away", StringComparison.Ordinal));
+        var line = (await distrusting.LoggedAsync(l => l.Contains("is away", StringComparison.Ordinal)))[0];
         line.Should().Contain("certificate");
     }
 

@@ -5,6 +5,7 @@ using Xunit.Abstractions;
 namespace Alicia.Proxy.IntegrationTests.Faults;
 
 /// <summary>An instance is killed, or stops dead with its connections open, while others serve under load: no GET fails, and a POST fails only when it was at work there.</summary>
+[Trait("Depends", "forwarder")]
 public sealed class CrashTests(ITestOutputHelper output)
 {
     private static readonly IReadOnlyList<Caller> _callers = Caller.OfEachKind(3);

@@ -45,10 +45,8 @@ public sealed class Http2RefusalTests(FaultyService faulty, ITestOutputHelper ou
                     await wire.SendAsync(Frame(GoAway, 0, 0, [.. Word(0), .. Word(0)]));
                     // Closed on what still comes, the connection would be reset, and the reset may overtake the farewell.
                     wire.Socket.Shutdown(SocketShutdown.Send);
-                    while ((await wire.ReadSomeAsync()).Length > 0)
-                    {
-                    }
-
+                    while (!(await wire.ReadSomeAsync()).IsEmpty)
+                        continue;
                     return;
                 }
             }

@@ -7,6 +7,7 @@ using Xunit.Abstractions;
 namespace Alicia.Proxy.IntegrationTests.Faults;
 
 /// <summary>Two thousand callers connect at the same moment: each is answered, and what they cost is given back.</summary>
+[Trait("Depends", "forwarder")]
 [Collection(HeavyTests.Name)]
 public sealed class ManyConnectionsTests(ITestOutputHelper output)
 {

@@ -5,6 +5,7 @@ using Xunit.Abstractions;
 namespace Alicia.Proxy.IntegrationTests.Guarding;
 
 /// <summary>An instance that accepts and says nothing is out within two probe timeouts of the first request that it keeps waiting.</summary>
+[Trait("Depends", "forwarder")]
 public sealed class HangingInstanceTests(GuardedProxy guarded, ITestOutputHelper output) : IClassFixture<GuardedProxy>
 {
     private const double Timeout = 2;

@@ -4,6 +4,7 @@ using Alicia.Proxy.IntegrationTests.Harness;
 namespace Alicia.Proxy.IntegrationTests.InFlight;
 
 /// <summary>Whatever the control plane does while requests run, none of them fails, and who is gone is gone.</summary>
+[Trait("Depends", "forwarder")]
 public sealed class ChurnTests(RunningProxy running) : IClassFixture<RunningProxy>
 {
     [Fact]

@@ -4,6 +4,7 @@ using Alicia.Proxy.IntegrationTests.Harness;
 namespace Alicia.Proxy.IntegrationTests.Logging;
 
 /// <summary>The access log on the standard output of a real proxy.</summary>
+[Trait("Depends", "forwarder")]
 public sealed class AccessLogTests
 {
     private const string Ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";

@@ -5,6 +5,7 @@ using Alicia.Proxy.IntegrationTests.Harness;
 namespace Alicia.Proxy.IntegrationTests.Names;
 
 /// <summary>An instance registered by a name: all its addresses are used, and one that is dead costs no request.</summary>
+[Trait("Depends", "forwarder")]
 public sealed class NamedInstanceTests : NamedServers
 {
     [NeedsOwnHostsFact("python3")]

@@ -11,6 +11,7 @@ public sealed class IndexedJsonSourceTests
     [InlineData("{}")]
     [InlineData("""{ "A": 1, "b": { "C": [ 1, [ 2, 3 ], { "d": null } ], "10": 1, "9": 2 }, "B2": {}, "e": [] }""")]
     [InlineData("""{ "Services": { "": { "Host": "x", "": 1 }, "a": { "": "y" } }, "": { "": { "z": 1 } } }""")]
+    [InlineData("""{ "\u0000": { "x": 1 }, "y": { "\u0000": 2 } }""")]
     [InlineData("""{ "A:b:C": 1, "A": { "b": { "D": 2 } }, ":": 3, "a:": { "x": 4 } }""")]
     public void It_has_the_sections_of_dotnets_own(string json)
     {
@@ -21,9 +22,8 @@ public sealed class IndexedJsonSourceTests
     }
 
     [Fact]
-    public void Each_section_is_found_without_a_look_at_all_others()
+    public void Of_many_sections_each_has_its_own_keys()
     {
-        // .NET's own compares 2,000 × 2,000 keys here, each with a section of its own.
         var json = $"{{ {string.Join(',', Enumerable.Range(0, 2000).Select(i => $"\"s{i}\": {{ \"k\": {i} }}"))} }}";
         var root = new ConfigurationBuilder().Add(new IndexedJsonSource { Stream = Stream(json) }).Build();
 

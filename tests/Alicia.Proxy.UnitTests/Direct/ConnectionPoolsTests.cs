@@ -179,10 +179,10 @@ public sealed class ConnectionPoolsTests : PoolFixture, IDisposable
     public async Task So_many_are_kept_for_an_address_and_the_rest_of_a_burst_is_closed()
     {
         var (slot, other) = (Slot(1, _instance), Slot(2, _instance));
-        await KeptAsync(slot, ConnectionPools.MaxIdle + 3);
+        await KeptAsync(slot, IdleConnections.Most + 3);
         await KeptAsync(other, 1);
 
-        (Pools.Idle, Open).Should().Be((ConnectionPools.MaxIdle + 1, ConnectionPools.MaxIdle + 1));
+        (Pools.Idle, Open).Should().Be((IdleConnections.Most + 1, IdleConnections.Most + 1));
     }
 
     [Fact]
