@@ -209,7 +209,9 @@ internal sealed class AddressSlot(UpstreamEndpoint endpoint, int id, IPAddress a
     public ITimer? Readmission { get; set; }
 
     /// <summary>Where a forwarder finds the connections to here that wait for a request; that forwarder's. A look-up by address would be another visit to memory that nobody has seen for a while.</summary>
-    public object? Idle { get; set; }
+    public ref object? Idle => ref _idle;
+
+    private object? _idle;
 
     /// <summary>The host part of <see cref="Prefix"/>.</summary>
     public string Name { get; } = Authority(endpoint.Epoch, id);

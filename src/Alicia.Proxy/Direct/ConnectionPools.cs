@@ -38,7 +38,7 @@ internal sealed class ConnectionPools : IDisposable
     public bool TryTake(AddressSlot slot, [NotNullWhen(true)] out UpstreamConnection? connection)
     {
         connection = null;
-        if (slot.Idle is not IdleConnections pool)
+        if (Volatile.Read(ref slot.Idle) is not IdleConnections pool)
             return false;
         while (pool.TryPop(out connection))
         {
@@ -81,12 +81,17 @@ internal sealed class ConnectionPools : IDisposable
     private bool TryPush(UpstreamConnection connection)
     {
         var slot = connection.Slot;
-        if (slot.Idle is IdleConnections known && known.TryPush(connection))
-            return true;
-        // There was none, or it was swept away while it was empty.
-        var pool = _pools.GetOrAdd(slot, static _ => new IdleConnections());
-        slot.Idle = pool;
-        return pool.TryPush(connection);
+        while (true)
+        {
+            if (Volatile.Read(ref slot.Idle) is not IdleConnections pool)
+                Volatile.Write(ref slot.Idle, pool = _pools.GetOrAdd(slot, static _ => new IdleConnections()));
+            if (pool.TryPush(connection))
+                return true;
+            if (!pool.IsClosed)
+                return false;
+            // It was swept away while it was empty; whoever closed it may not have come to taking it out.
+            TakeOut(slot, pool);
+        }
     }
 
     private void Sweep()
@@ -95,9 +100,16 @@ internal sealed class ConnectionPools : IDisposable
         {
             while (pool.TryPopOldest(c => !c.IsQuiet || _time.GetElapsedTime(c.KeptAt) >= IdleTimeout, out var old))
                 old.Dispose();
-            if (pool.TryClose() && _pools.TryRemove(KeyValuePair.Create(slot, pool)) && ReferenceEquals(slot.Idle, pool))
-                slot.Idle = null;
+            if (pool.TryCloseUnused())
+                TakeOut(slot, pool);
         }
+    }
+
+    /// <summary>Takes a closed pool out, and not the one that may have come in its place.</summary>
+    private void TakeOut(AddressSlot slot, IdleConnections pool)
+    {
+        Interlocked.CompareExchange(ref slot.Idle, null, pool);
+        _pools.TryRemove(KeyValuePair.Create(slot, pool));
     }
 
     private void Forget(UpstreamEndpoint endpoint)
@@ -111,9 +123,10 @@ internal sealed class ConnectionPools : IDisposable
 
     private void Close(AddressSlot slot)
     {
-        if (!_pools.TryRemove(slot, out var pool))
+        if (!_pools.TryGetValue(slot, out var pool))
             return;
         pool.Close();
+        TakeOut(slot, pool);
         while (pool.TryPop(out var connection))
             connection.Dispose();
     }

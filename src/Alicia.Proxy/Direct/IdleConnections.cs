@@ -11,8 +11,12 @@ internal sealed class IdleConnections
     private readonly Lock _lock = new();
     private readonly List<UpstreamConnection> _idle = [];
     private bool _closed;
+    private bool _used;
 
     public int Count => _idle.Count;
+
+    /// <summary>True once it takes no more.</summary>
+    public bool IsClosed => Volatile.Read(ref _closed);
 
     public bool TryPush(UpstreamConnection connection)
     {
@@ -21,6 +25,7 @@ internal sealed class IdleConnections
             if (_closed || _idle.Count >= Most)
                 return false;
             _idle.Add(connection);
+            _used = true;
             return true;
         }
     }
@@ -51,11 +56,16 @@ internal sealed class IdleConnections
         }
     }
 
-    /// <summary>Closes it if nothing is in it.</summary>
-    public bool TryClose()
+    /// <summary>Closes it if nothing is in it, and nothing was since this was asked last: that of a busy caller is empty now and then.</summary>
+    public bool TryCloseUnused()
     {
         lock (_lock)
-            return _closed |= _idle.Count == 0;
+        {
+            if (_idle.Count == 0 && !_used)
+                _closed = true;
+            _used = _idle.Count > 0;
+            return _closed;
+        }
     }
 
     public void Close()

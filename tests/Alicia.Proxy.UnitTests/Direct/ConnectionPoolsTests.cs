@@ -276,6 +276,37 @@ public sealed class ConnectionPoolsTests : PoolFixture, IDisposable
         (Pools.Idle, Open).Should().Be((0, 0));
     }
 
+    [Fact]
+    public async Task A_connection_that_comes_back_in_the_middle_of_a_sweep_is_kept()
+    {
+        var slot = Slot(1, _instance);
+        var connection = (await KeptAsync(slot, 1))[0];
+        var far = await _instance.AcceptAsync();
+        Taken(slot).Should().BeSameAs(connection);
+        await ConverseAsync(connection, far);
+
+        // As far as a sweep has come when it has found the pool empty and not yet taken it out.
+        ((IdleConnections)slot.Idle!).Close();
+        Keep(connection);
+
+        Taken(slot).Should().BeSameAs(connection);
+        Open.Should().Be(1);
+    }
+
+    [Fact]
+    public async Task A_pool_that_is_in_use_outlives_a_sweep_that_finds_it_empty()
+    {
+        var slot = Slot(1, _instance);
+        await KeptAsync(slot, 1);
+        using var connection = Taken(slot);
+        var pool = slot.Idle;
+
+        Time.Advance(TimeSpan.FromSeconds(1));
+        slot.Idle.Should().BeSameAs(pool);
+        Time.Advance(TimeSpan.FromSeconds(1));
+        slot.Idle.Should().BeNull("nothing was kept since the sweep before");
+    }
+
     private UpstreamConnection Taken(Alicia.Proxy.Connections.AddressSlot slot)
     {
         Pools.TryTake(slot, out var connection).Should().BeTrue();
