@@ -57,6 +57,11 @@ internal sealed partial class HealthMonitor
         var certain = doubted && result.Failure is not (null or ProbeFailure.Status or ProbeFailure.Body or ProbeFailure.NotServing or ProbeFailure.Protocol);
         var served = watch.Instance.Admitted;
         var moved = certain ? watch.Verdict.FailAtOnce() : watch.Verdict.Observe(result.Passed, served ? settings.Rise : 1, settings.Fall);
+        // Before the verdict: whoever sees that the instance is healthy again sees its circuit half-open as well.
+        if (result.Passed)
+            watch.Gate.ProbePassed(settings.Rise);
+        else
+            watch.Gate.ProbeFailed();
         if (moved is { } verdict)
         {
             watch.UnhealthySince = verdict == HealthStatus.Unhealthy ? _time.GetTimestamp() : null;
@@ -75,11 +80,6 @@ internal sealed partial class HealthMonitor
             else
                 LogHealthy(_logger, watch.Instance.InstanceId, watch.Instance.ServiceName, result.Elapsed.TotalMilliseconds);
         }
-
-        if (result.Passed)
-            watch.Gate.ProbePassed(settings.Rise);
-        else
-            watch.Gate.ProbeFailed();
     }
 
     /// <summary>
