@@ -46,6 +46,7 @@ internal sealed class GuardedInput(PipeReader inner, CallerLimits limits, IFeatu
     private ReadOnlySequence<byte> _substitute;
     private bool _substituteGiven;
     private ITimer? _headTimer;
+    private bool _everTimed;
     private bool _headTimed;
     private long _headTimedAt;
     private volatile bool _headLate;
@@ -262,13 +263,12 @@ internal sealed class GuardedInput(PipeReader inner, CallerLimits limits, IFeatu
     {
         if (_headTimed || !_requests.IsInHead)
             return;
-        var isNew = _requests.Taken == 0 && _headTimer is null;
+        var isNew = _requests.Taken == 0 && !_everTimed;
         if (!isNew && _requests.IsBetweenRequests && _rest == 0)
             return;
         var timeout = limits.Current.HeadTimeout;
-        _headTimer ??= time.CreateTimer(static state => ((GuardedInput)state!).OnHeadLate(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-        _headTimer.Change(timeout, Timeout.InfiniteTimeSpan);
-        (_headTimed, _headLate, _headTimedAt) = (true, false, time.GetTimestamp());
+        (_everTimed, _headTimed, _headLate, _headTimedAt) = (true, true, false, time.GetTimestamp());
+        _headTimer = time.CreateTimer(static state => ((GuardedInput)state!).OnHeadLate(), this, timeout, Timeout.InfiniteTimeSpan);
         // To Kestrel the connection is idle until the head is whole.
         connection.Get<IConnectionTimeoutFeature>()?.ResetTimeout(timeout + Backstop);
     }
@@ -277,8 +277,10 @@ internal sealed class GuardedInput(PipeReader inner, CallerLimits limits, IFeatu
     {
         if (!_headTimed)
             return;
+        // Few heads are waited for, and an idle connection keeps what it has: nothing is put away for the next.
         _headTimed = false;
-        _headTimer!.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _headTimer!.Dispose();
+        _headTimer = null;
     }
 
     private void OnHeadLate()

@@ -15,6 +15,9 @@ internal sealed class IdleConnections
 
     public int Count => _idle.Count;
 
+    /// <summary>True once the instance has ended a connection that was not old: whether it has done so again is then asked of the system each time.</summary>
+    public bool EndsEarly { get; set; }
+
     /// <summary>True once it takes no more.</summary>
     public bool IsClosed => Volatile.Read(ref _closed);
 

@@ -72,7 +72,7 @@ internal sealed partial class UpstreamConnection : IDisposable
 
     /// <summary>
     /// <see cref="IsQuiet"/>, with the system asked as well. Of a batch of events that of the caller's request may be handled before that of the end of the connection: a request that goes out
-    /// behind the end fails for nothing. Costs a hundredth of a request.
+    /// behind the end fails for nothing. Costs a system call.
     /// </summary>
     public bool IsQuietNow()
     {
