@@ -277,7 +277,7 @@ internal sealed class GuardedInput(PipeReader inner, CallerLimits limits, IFeatu
     {
         if (!_headTimed)
             return;
-        // Few heads are waited for, and an idle connection keeps what it has: nothing is put away for the next.
+        // Few heads are waited for, and what were put away for the next would be kept by every idle connection.
         _headTimed = false;
         _headTimer!.Dispose();
         _headTimer = null;

@@ -16,12 +16,6 @@ internal sealed class ConnectionPools : IDisposable
     /// </summary>
     public static readonly TimeSpan IdleTimeout = TimeSpan.FromSeconds(4);
 
-    /// <summary>
-    /// How long ago an exchange on a connection may have ended for it to be taken on its word. Asking the system costs a twentieth of a request, and tells more only of an end that has come since the events
-    /// at hand were fetched; instances that end connections by the clock do not do so within a millisecond of an answer.
-    /// </summary>
-    private static readonly TimeSpan Fresh = TimeSpan.FromMilliseconds(1);
-
     private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(1);
 
     private readonly UpstreamConnector _connector;
@@ -48,11 +42,8 @@ internal sealed class ConnectionPools : IDisposable
             return false;
         while (pool.TryPop(out connection))
         {
-            var age = _time.GetElapsedTime(connection.KeptAt);
-            if (age < IdleTimeout && (age < Fresh && !pool.EndsEarly ? connection.IsQuiet : connection.IsQuietNow()))
+            if (_time.GetElapsedTime(connection.KeptAt) < IdleTimeout && connection.IsQuietNow())
                 return true;
-            if (age < IdleTimeout)
-                pool.EndsEarly = true;
             connection.Dispose();
         }
 
@@ -108,11 +99,7 @@ internal sealed class ConnectionPools : IDisposable
         foreach (var (slot, pool) in _pools)
         {
             while (pool.TryPopOldest(c => !c.IsQuiet || _time.GetElapsedTime(c.KeptAt) >= IdleTimeout, out var old))
-            {
-                pool.EndsEarly |= _time.GetElapsedTime(old.KeptAt) < IdleTimeout;
                 old.Dispose();
-            }
-
             if (pool.TryCloseUnused())
                 TakeOut(slot, pool);
         }

@@ -15,9 +15,6 @@ internal sealed class IdleConnections
 
     public int Count => _idle.Count;
 
-    /// <summary>True once the instance has ended a connection that was not old: whether it has done so again is then asked of the system each time.</summary>
-    public bool EndsEarly { get; set; }
-
     /// <summary>True once it takes no more.</summary>
     public bool IsClosed => Volatile.Read(ref _closed);
 
@@ -59,7 +56,7 @@ internal sealed class IdleConnections
         }
     }
 
-    /// <summary>Closes it if nothing is in it, and nothing was since this was asked last: that of a busy caller is empty now and then.</summary>
+    /// <summary>Closes it if nothing is in it, and nothing was since this was asked last: that of a busy instance is empty now and then.</summary>
     public bool TryCloseUnused()
     {
         lock (_lock)

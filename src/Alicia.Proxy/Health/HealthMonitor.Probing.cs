@@ -57,7 +57,7 @@ internal sealed partial class HealthMonitor
         var certain = doubted && result.Failure is not (null or ProbeFailure.Status or ProbeFailure.Body or ProbeFailure.NotServing or ProbeFailure.Protocol);
         var served = watch.Instance.Admitted;
         var moved = certain ? watch.Verdict.FailAtOnce() : watch.Verdict.Observe(result.Passed, served ? settings.Rise : 1, settings.Fall);
-        // Before the verdict: whoever sees that the instance is healthy again sees its circuit half-open as well.
+        // Before the verdict: a circuit that probes have opened is half-open before anybody sees that the instance is healthy. The slots open with the verdict.
         if (result.Passed)
             watch.Gate.ProbePassed(settings.Rise);
         else

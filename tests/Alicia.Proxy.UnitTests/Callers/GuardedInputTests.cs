@@ -200,6 +200,27 @@ public sealed class GuardedInputTests
         (await reading).IsCanceled.Should().BeTrue();
     }
 
+    [Fact]
+    public async Task Each_head_has_a_time_of_its_own()
+    {
+        var timeout = new CallerLimits().Current.HeadTimeout;
+        var first = _input.ReadAsync();
+        _time.Advance(timeout * 0.8);
+        await SendAsync("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        _input.AdvanceTo((await first).Buffer.End);
+
+        var second = _input.ReadAsync();
+        _time.Advance(timeout * 100);
+        second.IsCompleted.Should().BeFalse("between requests the server's own time counts");
+        await SendAsync("GET / HT");
+        _time.Advance(timeout * 0.8);
+        second.IsCompleted.Should().BeFalse("this head began a moment ago");
+        _time.Advance(timeout * 0.3);
+
+        Text(await second).Should().Be(Refused);
+        _input.Refusal!.Status.Should().Be(408);
+    }
+
     private static string Text(ReadResult result) => Encoding.Latin1.GetString(System.Buffers.BuffersExtensions.ToArray(result.Buffer));
 
     private async Task SendAsync(string text) => await _transport.Writer.WriteAsync(Encoding.Latin1.GetBytes(text));
