@@ -46,7 +46,7 @@ public sealed class TrialTests(GuardedProxy guarded, ITestOutputHelper output) :
         var service = await guarded.ServiceAsync(2, Settings(attempts: 1));
         await TripAsync(service);
         await guarded.Backends[0].ModeAsync();
-        await guarded.Registry.UntilInstanceAsync(service, "a", "half-open", i => i.Circuit() == "half_open");
+        await guarded.UntilOnTrialAsync(service, "a");
         var half = Stopwatch.GetTimestamp();
         var before = (await guarded.Backends[0].StatsAsync()).Requests;
 
@@ -68,7 +68,7 @@ public sealed class TrialTests(GuardedProxy guarded, ITestOutputHelper output) :
         var service = await guarded.ServiceAsync(2, Settings(attempts: 0));
         await TripAsync(service);
         await guarded.Backends[0].ModeAsync();
-        await guarded.Registry.UntilInstanceAsync(service, "a", "half-open", i => i.Circuit() == "half_open");
+        await guarded.UntilOnTrialAsync(service, "a");
         var before = (await guarded.Backends[0].StatsAsync()).Requests;
 
         (await StatusAsync(HttpMethod.Post, service)).Should().Be(200);

@@ -62,6 +62,19 @@ public sealed class GuardedProxy : IAsyncLifetime
         return service;
     }
 
+    /// <summary>
+    /// Waits until the circuit is half-open, and requests go by that. Management sees it first: gates that have moved are taken into the routing behind the registry's changes, so of two changes that come later the
+    /// second is in force only behind them.
+    /// </summary>
+    internal async Task<JsonElement> UntilOnTrialAsync(string service, string instance)
+    {
+        var half = await Registry.UntilInstanceAsync(service, instance, "half-open", i => i.Circuit() == "half_open");
+        using (var put = await Registry.PutServiceAsync("fence", new { }))
+            await RegistryApi.DocumentOfAsync(put);
+        using (await Registry.DeleteServiceAsync("fence")) { }
+        return half;
+    }
+
     /// <summary>Registers until the instance is active: with a short timeout, a first probe may fail on a busy machine.</summary>
     private Task<JsonElement> RegisterActiveAsync(string service, Backend backend, object? extra) => Eventually.Until(
         $"{service}/{backend.Name} is active",

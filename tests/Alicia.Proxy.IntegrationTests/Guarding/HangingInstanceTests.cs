@@ -45,6 +45,7 @@ public sealed class HangingInstanceTests(GuardedProxy guarded, ITestOutputHelper
 
         var back = await guarded.Registry.UntilInstanceAsync(service, "victim", "healthy", i => i.Health() == "healthy");
         back.Circuit().Should().Be("half_open");
+        await guarded.UntilOnTrialAsync(service, "victim");
         var before = (await victim.StatsAsync()).Requests;
         (await guarded.BackendsOfAsync(service, 3)).Should().AllBe("victim", "one at a time, trials come first");
         (await guarded.Registry.InstanceAsync(service, "victim")).Circuit().Should().Be("closed");
