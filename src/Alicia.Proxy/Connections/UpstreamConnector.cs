@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Security.Authentication;
 using Alicia.Proxy.Live;
 using Alicia.Proxy.Registry;
+using Alicia.Proxy.Sockets;
 using Alicia.Proxy.Tls;
 
 namespace Alicia.Proxy.Connections;
@@ -40,21 +41,22 @@ internal sealed class UpstreamConnector(EndpointTable endpoints, ServiceRegistry
     /// <param name="cancellation">Ends the attempt.</param>
     /// <returns>Without TLS, a <see cref="NetworkStream"/>.</returns>
     /// <exception cref="UpstreamConnectException">No connection could be opened.</exception>
-    public async ValueTask<Stream> ConnectAsync(AddressSlot slot, CancellationToken cancellation)
+    public ValueTask<Stream> ConnectAsync(AddressSlot slot, CancellationToken cancellation)
     {
-        var endpoint = slot.Endpoint;
-        using var timeout = new CancellationTokenSource(endpoint.ConnectTimeout, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellation);
-        try
+        return InTimeAsync(slot, OpenAsync, cancellation);
+
+        async Task<Stream> OpenAsync(CancellationToken cancellation)
         {
-            var stream = await ConnectAnyAsync(slot, time.GetTimestamp(), either.Token);
-            return endpoint.IsTls ? await SecureAsync(endpoint, stream, endpoint.Protocol == UpstreamProtocol.Http2, either.Token) : stream;
-        }
-        catch (OperationCanceledException e) when (timeout.IsCancellationRequested)
-        {
-            throw new UpstreamConnectException(ConnectFailure.TimedOut, $"No connection to {endpoint.Url} within {endpoint.ConnectTimeout}.", e);
+            var endpoint = slot.Endpoint;
+            var stream = await ConnectAnyAsync(slot, (target, cancellation) => ConnectOneAsync(target, Connections, cancellation), cancellation);
+            return endpoint.IsTls ? await SecureAsync(endpoint, stream, endpoint.Protocol == UpstreamProtocol.Http2, cancellation) : stream;
         }
     }
+
+    /// <summary>The same without TLS, for whoever reads and writes the socket without a stream. It is for him to count it.</summary>
+    /// <exception cref="UpstreamConnectException">No connection could be opened.</exception>
+    public ValueTask<ReadySocket> ConnectPlainAsync(AddressSlot slot, CancellationToken cancellation) =>
+        InTimeAsync(slot, cancellation => ConnectAnyAsync(slot, ConnectReadyAsync, cancellation), cancellation);
 
     /// <summary>
     /// Opens a connection to this address and to no other, for a probe, which wants to know about this one. Only the caller limits the time, and what comes of it changes
@@ -80,8 +82,24 @@ internal sealed class UpstreamConnector(EndpointTable endpoints, ServiceRegistry
         }
     }
 
-    private async Task<Stream> ConnectAnyAsync(AddressSlot first, long startedAt, CancellationToken cancellation)
+    private async ValueTask<T> InTimeAsync<T>(AddressSlot slot, Func<CancellationToken, Task<T>> open, CancellationToken cancellation)
     {
+        var endpoint = slot.Endpoint;
+        using var timeout = new CancellationTokenSource(endpoint.ConnectTimeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellation);
+        try
+        {
+            return await open(either.Token);
+        }
+        catch (OperationCanceledException e) when (timeout.IsCancellationRequested)
+        {
+            throw new UpstreamConnectException(ConnectFailure.TimedOut, $"No connection to {endpoint.Url} within {endpoint.ConnectTimeout}.", e);
+        }
+    }
+
+    private async Task<T> ConnectAnyAsync<T>(AddressSlot first, Func<IPEndPoint, CancellationToken, Task<T>> connect, CancellationToken cancellation)
+    {
+        var startedAt = time.GetTimestamp();
         UpstreamConnectException? failure = null;
         var endpoint = first.Endpoint;
         AddressSlot[] slots = [first, .. endpoint.Slots.ToArray().Where(s => s != first)];
@@ -100,10 +118,10 @@ internal sealed class UpstreamConnector(EndpointTable endpoints, ServiceRegistry
             using var either = CancellationTokenSource.CreateLinkedTokenSource(share.Token, cancellation);
             try
             {
-                var stream = await ConnectOneAsync(target, Connections, either.Token);
+                var connection = await connect(target, either.Token);
                 foreach (var failed in slots.AsSpan(0, i))
                     endpoint.Avoid(failed, Avoidance, time);
-                return stream;
+                return connection;
             }
             catch (SocketException e)
             {
@@ -131,6 +149,21 @@ internal sealed class UpstreamConnector(EndpointTable endpoints, ServiceRegistry
         {
             await socket.ConnectAsync(target, cancellation);
             return count is null ? new NetworkStream(socket, ownsSocket: true) : new CountedConnection(socket, count);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    private static async Task<ReadySocket> ConnectReadyAsync(IPEndPoint target, CancellationToken cancellation)
+    {
+        var socket = new ReadySocket(new Socket(target.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true });
+        try
+        {
+            await socket.ConnectAsync(target, cancellation);
+            return socket;
         }
         catch
         {

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
-using System.Net.Sockets;
 using Alicia.Proxy.Connections;
 
 namespace Alicia.Proxy.Direct;
@@ -34,15 +33,18 @@ internal sealed class ConnectionPools : IDisposable
     /// <summary>Connections that wait.</summary>
     public int Idle => _pools.Sum(p => p.Value.Count);
 
-    /// <summary>Takes a connection that is still good as far as anybody can know without sending.</summary>
-    public bool TryTake(AddressSlot slot, [NotNullWhen(true)] out UpstreamConnection? connection)
+    /// <summary>Takes a connection that is still good.</summary>
+    /// <param name="slot">Where to.</param>
+    /// <param name="isSure">Whether the system is asked about it, so that it is good as far as anybody can know without sending; for what may be sent once only.</param>
+    /// <param name="connection">The connection.</param>
+    public bool TryTake(AddressSlot slot, bool isSure, [NotNullWhen(true)] out UpstreamConnection? connection)
     {
         connection = null;
         if (Volatile.Read(ref slot.Idle) is not IdleConnections pool)
             return false;
         while (pool.TryPop(out connection))
         {
-            if (_time.GetElapsedTime(connection.KeptAt) < IdleTimeout && connection.IsQuietNow())
+            if (_time.GetElapsedTime(connection.KeptAt) < IdleTimeout && (isSure ? connection.IsQuietNow() : connection.IsQuiet))
                 return true;
             connection.Dispose();
         }
@@ -54,9 +56,8 @@ internal sealed class ConnectionPools : IDisposable
     /// <exception cref="UpstreamConnectException">None could be opened.</exception>
     public async Task<UpstreamConnection> OpenAsync(AddressSlot slot, CancellationToken cancellation)
     {
-        // Without TLS the transport is the socket's own.
-        var stream = (NetworkStream)await _connector.ConnectAsync(slot, cancellation);
-        return new UpstreamConnection(slot, stream, _time);
+        var socket = await _connector.ConnectPlainAsync(slot, cancellation);
+        return new UpstreamConnection(slot, socket, _connector.Connections, _time);
     }
 
     /// <summary>Keeps a connection whose exchange has ended well.</summary>

@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using Alicia.Proxy.Connections;
 using Yarp.ReverseProxy.Forwarder;
@@ -59,7 +58,7 @@ internal sealed class DirectForwarder(IHttpForwarder yarp, ConnectionPools pools
                 for (var closed = 0; ; closed++)
                 {
                     UpstreamConnection? connection = null;
-                    var isKept = closed < MaxClosed && pools.TryTake(exchange.Slot, out connection);
+                    var isKept = closed < MaxClosed && pools.TryTake(exchange.Slot, isSure: !exchange.IsSentAgain, out connection);
                     if (connection is null)
                     {
                         (connection, ending) = await OpenAsync(context, exchange, cancellation);
@@ -168,15 +167,8 @@ internal sealed class DirectForwarder(IHttpForwarder yarp, ConnectionPools pools
                     while ((head = TakeHead(connection, ref scan)) == HeadEnd.Incomplete)
                     {
                         int received;
-                        try
-                        {
-                            received = connection.Came(await connection.Coming());
-                        }
-                        catch (Exception e) when (e is SocketException or ObjectDisposedException)
-                        {
-                            received = -1;
-                        }
-
+                        while ((received = connection.Receive()) == UpstreamConnection.Nothing)
+                            await connection.ReadableAsync();
                         if (received <= 0)
                         {
                             head = HeadEnd.ConnectionEnded;

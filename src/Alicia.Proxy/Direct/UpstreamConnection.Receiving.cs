@@ -6,58 +6,54 @@ namespace Alicia.Proxy.Direct;
 /// <content>What comes from the instance, and the buffer that it comes into.</content>
 internal sealed partial class UpstreamConnection
 {
+    /// <summary>Takes what has come behind the bytes that are there.</summary>
+    /// <returns>How many came: 0 at the end, −1 when the connection failed, <see cref="Nothing"/> when <see cref="ReadableAsync"/> has to be waited for.</returns>
+    public int Receive()
+    {
+        if (_socket.MayBeRead)
+            MakeRoom();
+        var received = Receive(_buffer.AsSpan(End));
+        if (received > 0)
+            End += received;
+        return received;
+    }
+
+    /// <summary>Waits until <see cref="Receive()"/> is worth while, or the exchange was given up.</summary>
+    public ValueTask ReadableAsync() => _socket.ReadableAsync();
+
     /// <summary>Waits for more bytes behind those that are there.</summary>
     /// <returns>How many came: 0 at the end, −1 when the connection failed.</returns>
     public ValueTask<int> ReceiveAsync()
     {
-        try
-        {
-            var coming = Coming();
-            return coming.IsCompletedSuccessfully ? ValueTask.FromResult(Came(coming.Result)) : AwaitedAsync(coming);
-        }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException)
-        {
-            return ValueTask.FromResult(-1);
-        }
-    }
+        var received = Receive();
+        return received != Nothing ? ValueTask.FromResult(received) : AwaitedAsync();
 
-    /// <summary>
-    /// <see cref="ReceiveAsync"/> for the one place that every request waits at: without a waiting method of its own. What comes of it is for <see cref="Came"/>.
-    /// </summary>
-    /// <exception cref="SocketException">The connection failed; also when awaited.</exception>
-    /// <exception cref="ObjectDisposedException">The exchange was given up; also when awaited.</exception>
-    public ValueTask<int> Coming()
-    {
-        if (!_isReceiving)
+        [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+        async ValueTask<int> AwaitedAsync()
         {
-            MakeRoom();
-            _receiving = _socket.ReceiveAsync(_buffer.AsMemory(End), SocketFlags.None);
+            int received;
+            do
+                await ReadableAsync();
+            while ((received = Receive()) == Nothing);
+            return received;
         }
-
-        _isReceiving = false;
-        return _receiving;
-    }
-
-    /// <summary>Takes note of bytes that came.</summary>
-    /// <returns>The same.</returns>
-    public int Came(int bytes)
-    {
-        End += bytes;
-        return bytes;
     }
 
     /// <summary>Receives into memory of the caller's answer.</summary>
     /// <returns>As <see cref="ReceiveAsync"/>.</returns>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<int> ReceiveIntoAsync(Memory<byte> memory)
+    public ValueTask<int> ReceiveIntoAsync(Memory<byte> memory)
     {
-        try
+        var received = Receive(memory.Span);
+        return received != Nothing ? ValueTask.FromResult(received) : AwaitedAsync(memory);
+
+        [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+        async ValueTask<int> AwaitedAsync(Memory<byte> memory)
         {
-            return await _socket.ReceiveAsync(memory, SocketFlags.None);
-        }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException)
-        {
-            return -1;
+            int received;
+            do
+                await ReadableAsync();
+            while ((received = Receive(memory.Span)) == Nothing);
+            return received;
         }
     }
 
@@ -69,17 +65,15 @@ internal sealed partial class UpstreamConnection
             (Start, End) = (0, 0);
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<int> AwaitedAsync(ValueTask<int> receiving)
+    private int Receive(Span<byte> room)
     {
-        try
+        var received = _socket.Receive(room, out var error);
+        return error switch
         {
-            return Came(await receiving);
-        }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException)
-        {
-            return -1;
-        }
+            SocketError.Success => received,
+            SocketError.WouldBlock => Nothing,
+            _ => -1,
+        };
     }
 
     private void MakeRoom()

@@ -250,6 +250,9 @@ internal sealed class CallerRequest(HttpContext context, Upstream upstream, stri
         return true;
     }
 
+    /// <summary>True when an attempt that ends without an answer is followed by another, as far as the request and its service go.</summary>
+    public bool IsSentAgain => _body is null && MayCharge() && Repeatable.IsIdempotent(context.Request);
+
     private bool MayCharge() => _charged < Settings.Get(SettingKeys.RetryAttempts);
 
     private AttemptedRequest Attempted() =>

@@ -167,7 +167,7 @@ internal sealed class ProxyHost : IAsyncDisposable
             .UseKestrel(listeners.Configure)
             // The server asks the one that was added last first.
             .ConfigureServices(services => services.AddSingleton<IConnectionListenerFactory>(s =>
-                new InlineTransport(listeners, s.GetRequiredService<IOptionsFactory<SocketTransportOptions>>(), s.GetRequiredService<ILoggerFactory>())))
+                new InlineTransport(listeners, s.GetRequiredService<IOptions<SocketTransportOptions>>(), s.GetRequiredService<IMemoryPoolFactory<byte>>())))
             .Configure(app =>
             {
                 // Before the first service is there to be measured.
