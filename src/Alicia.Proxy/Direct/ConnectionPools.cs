@@ -33,7 +33,7 @@ internal sealed class ConnectionPools : IDisposable
     /// <summary>Connections that wait.</summary>
     public int Idle => _pools.Sum(p => p.Value.Count);
 
-    /// <summary>Takes a connection that is still good.</summary>
+    /// <summary>Takes a connection of whose end nothing is known.</summary>
     /// <param name="slot">Where to.</param>
     /// <param name="isSure">Whether the system is asked about it, so that it is good as far as anybody can know without sending; for what may be sent once only.</param>
     /// <param name="connection">The connection.</param>

@@ -14,7 +14,7 @@ internal interface IDirectExchange
     /// <summary>Raw path and query for the instance.</summary>
     string Target { get; }
 
-    /// <summary>True when the request is sent again if its connection ends before there is an answer.</summary>
+    /// <summary>True when the request, which has no body, may be sent again if its connection ends before there is an answer.</summary>
     bool IsSentAgain { get; }
 
     /// <summary>True when the reading of the answer's body was given up because time was up, the caller being still there.</summary>

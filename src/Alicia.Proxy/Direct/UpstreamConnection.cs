@@ -25,14 +25,14 @@ internal enum FirstSend
 /// </summary>
 internal sealed partial class UpstreamConnection : IDisposable
 {
+    /// <summary>What receiving says when there is nothing yet.</summary>
+    public const int Nothing = -2;
+
     /// <summary>Holds the head of nearly every answer, and all of the small ones: those then need one look at the socket.</summary>
     private const int BufferBytes = 16 * 1024;
 
     private readonly ReadySocket _socket;
     private readonly ConnectionCount _count;
-    /// <summary>What receiving says when there is nothing yet.</summary>
-    public const int Nothing = -2;
-
     private readonly Lock _abortLock = new();
     private readonly SilenceClock _silence;
     private byte[] _buffer = GC.AllocateUninitializedArray<byte>(BufferBytes);
@@ -109,6 +109,9 @@ internal sealed partial class UpstreamConnection : IDisposable
 
     /// <summary>Something has moved.</summary>
     public void Progress() => _silence.Progress();
+
+    /// <summary>How long nothing has moved in the exchange under way.</summary>
+    public TimeSpan Silence => _silence.Silence;
 
     /// <summary>As <see cref="FairShare.IsUsedUp"/>, of the exchange under way.</summary>
     public bool IsShareUsedUp(bool waited) => _share.IsUsedUp(waited);

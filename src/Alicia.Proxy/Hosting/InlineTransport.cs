@@ -16,7 +16,7 @@ namespace Alicia.Proxy.Hosting;
 /// It is for a path that never blocks, and that gives the thread back: other connections wait for it. So management, which waits for a disk, and TLS and HTTP/2, where small pieces are better
 /// gathered than handled one by one, stay with the server's usual transport; and whatever has more to do than its share goes on in the pool (<see cref="Connections.FairShare"/>).
 /// </remarks>
-internal sealed class InlineTransport(Listeners listeners, IOptions<SocketTransportOptions> options, IMemoryPoolFactory<byte> pools) : IConnectionListenerFactory, IConnectionListenerFactorySelector
+internal sealed class InlineTransport(Listeners listeners, IOptions<SocketTransportOptions> options, IMemoryPoolFactory<byte> pools, ILogger<InlineTransport> logger) : IConnectionListenerFactory, IConnectionListenerFactorySelector
 {
     private readonly MemoryPool<byte> _pool = pools.Create();
 
@@ -27,15 +27,18 @@ internal sealed class InlineTransport(Listeners listeners, IOptions<SocketTransp
 
     public ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default)
     {
+        SocketLoop.Start();
+        Socket? socket = null;
         try
         {
-            var socket = options.Value.CreateBoundListenSocket(endpoint);
+            socket = options.Value.CreateBoundListenSocket(endpoint);
             socket.Listen(options.Value.Backlog);
-            return new(new SocketListener(socket, _pool));
+            return new(new SocketListener(socket, _pool, logger));
         }
-        catch (SocketException e) when (e.SocketErrorCode == SocketError.AddressAlreadyInUse)
+        catch (SocketException e)
         {
-            throw new AddressInUseException(e.Message, e);
+            socket?.Dispose();
+            throw e.SocketErrorCode == SocketError.AddressAlreadyInUse ? new AddressInUseException(e.Message, e) : e;
         }
     }
 

@@ -167,7 +167,7 @@ internal sealed class ProxyHost : IAsyncDisposable
             .UseKestrel(listeners.Configure)
             // The server asks the one that was added last first.
             .ConfigureServices(services => services.AddSingleton<IConnectionListenerFactory>(s =>
-                new InlineTransport(listeners, s.GetRequiredService<IOptions<SocketTransportOptions>>(), s.GetRequiredService<IMemoryPoolFactory<byte>>())))
+                new InlineTransport(listeners, s.GetRequiredService<IOptions<SocketTransportOptions>>(), s.GetRequiredService<IMemoryPoolFactory<byte>>(), s.GetRequiredService<ILogger<InlineTransport>>())))
             .Configure(app =>
             {
                 // Before the first service is there to be measured.

@@ -9,8 +9,8 @@ namespace Alicia.Proxy.Sockets;
 /// </summary>
 /// <remarks>
 /// What came last is known to be all when it was less than there was room for (epoll(7)): then there is nothing until the system says so again. That does not hold once the peer has ended, or has sent
-/// something urgent; from then on every try is made. One reads and one writes at a time; anyone may close. The system is told of the socket when there was nothing to be had for the first time: a connection that comes with its
-/// request, and goes with its answer, may never be waited for. Where there is no epoll, the runtime is asked to wait, for nothing but the first byte.
+/// something urgent; from then on every try is made. One reads and one writes at a time; anyone may close. The system is asked to tell once the socket was
+/// looked at for the first time, and not before: what a connection comes with is read without an event. Where there is no epoll, the runtime is asked to wait, for nothing but the first byte.
 /// </remarks>
 internal sealed class ReadySocket : IDisposable
 {
@@ -50,7 +50,7 @@ internal sealed class ReadySocket : IDisposable
 
     public Socket Socket { get; }
 
-    /// <summary>By which the loop finds this.</summary>
+    /// <summary>By which the loop finds this; 0 before the loop knows it.</summary>
     public ulong Key { get; set; }
 
     /// <summary>Called once the peer has said that nothing more comes, or the connection has failed; what came before may still be there. On the loop's thread, behind whoever reads.</summary>
@@ -111,21 +111,17 @@ internal sealed class ReadySocket : IDisposable
             error = SocketError.OperationAborted;
         }
 
-        if (error == SocketError.Success ? count == 0 || count == room.Length || _ended : error != SocketError.WouldBlock)
-        {
-            _readable.Remember();
-        }
-        else if (!_isWatched && !TryWatch(writing: false))
+        var isOver = error == SocketError.Success ? count == 0 : error != SocketError.WouldBlock;
+        if (!isOver && !_isWatched && !TryWatch(writing: false))
         {
             // It could not be waited for.
-            error = SocketError.OperationAborted;
-            _readable.Remember();
-        }
-        else if (_loop is null)
-        {
-            Ask();
+            (error, isOver, count) = (SocketError.OperationAborted, true, 0);
         }
 
+        if (isOver || count == room.Length || _ended)
+            _readable.Remember();
+        else if (_loop is null)
+            Ask();
         return count;
     }
 
@@ -239,7 +235,7 @@ internal sealed class ReadySocket : IDisposable
                 return false;
             try
             {
-                if (!_isWatched)
+                if (Key == 0)
                     _loop.Add(this);
                 _loop.Watch(this, writing || _isWatchedForWriting, again: _isWatched);
                 _isWatched = true;
@@ -264,12 +260,32 @@ internal sealed class ReadySocket : IDisposable
         }
 
         if (reset)
+        {
             Socket.Close(timeout: 0);
+        }
         else
+        {
+            // The runtime takes a wait of its own that is under way for a reason to reset.
+            if (_loop is null)
+                TryShutDown();
             Socket.Dispose();
+        }
+
         // Not here: whoever closes may hold a lock that those who wait need.
         _readable.End();
         Volatile.Read(ref _writable)?.End();
+    }
+
+    private void TryShutDown()
+    {
+        try
+        {
+            Socket.Shutdown(SocketShutdown.Both);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // It has ended already.
+        }
     }
 
     /// <summary>Has the runtime wait for the first byte, or the end.</summary>

@@ -10,7 +10,7 @@ using Microsoft.AspNetCore.Http.Features;
 namespace Alicia.Proxy.Sockets;
 
 /// <summary>A caller's connection as the server wants it, over a <see cref="ReadySocket"/>.</summary>
-internal sealed class SocketConnection : ConnectionContext, ISocketOwner, IDuplexPipe, IThreadPoolWorkItem,
+internal sealed partial class SocketConnection : ConnectionContext, ISocketOwner, IDuplexPipe, IThreadPoolWorkItem,
     IConnectionIdFeature, IConnectionTransportFeature, IConnectionItemsFeature, IConnectionLifetimeFeature, IConnectionEndPointFeature, IMemoryPoolFeature
 {
     private static long _lastId = DateTime.UtcNow.Ticks;
@@ -19,13 +19,16 @@ internal sealed class SocketConnection : ConnectionContext, ISocketOwner, IDuple
     private readonly SocketInput _input;
     private readonly SocketOutput _output;
     private readonly CancellationTokenSource _closed = new();
+    private readonly ILogger _logger;
     private Exception? _reason;
     private int _isClosed;
 
     /// <param name="socket">The open connection; from now on this object's.</param>
     /// <param name="pool">The server's memory.</param>
-    public SocketConnection(Socket socket, MemoryPool<byte> pool)
+    /// <param name="logger">Of the listener.</param>
+    public SocketConnection(Socket socket, MemoryPool<byte> pool, ILogger logger)
     {
+        _logger = logger;
         MemoryPool = pool;
         LocalEndPoint = socket.LocalEndPoint;
         RemoteEndPoint = socket.RemoteEndPoint;
@@ -71,30 +74,49 @@ internal sealed class SocketConnection : ConnectionContext, ISocketOwner, IDuple
 
     public override void Abort() => Abort(new ConnectionAbortedException("The connection was aborted by the application."));
 
-    public override void Abort(ConnectionAbortedException abortReason) => End(abortReason);
+    /// <param name="abortReason">Why, which the peer sees as a reset; with null, by which the server says that the peer has left, the connection is closed in order.</param>
+    public override void Abort(ConnectionAbortedException? abortReason) =>
+        End(abortReason ?? new ConnectionAbortedException("The connection has ended."), isOrderly: abortReason is null);
 
     public override async ValueTask DisposeAsync()
     {
         _input.Complete();
         _output.Complete();
         await _output.FinishAsync();
+        _input.Discard();
         _socket.Dispose();
         if (Interlocked.Exchange(ref _isClosed, 1) == 0)
-            await _closed.CancelAsync();
+            ((IThreadPoolWorkItem)this).Execute();
     }
 
-    void IThreadPoolWorkItem.Execute() => _closed.Cancel();
+    void IThreadPoolWorkItem.Execute()
+    {
+        try
+        {
+            _closed.Cancel();
+        }
+        catch (AggregateException e)
+        {
+            LogFailed(_logger, ConnectionId, e);
+        }
+    }
 
     void ISocketOwner.InputEnded() => TellClosed();
 
-    void ISocketOwner.OutputFailed(SocketError error) => End(new ConnectionResetException(new SocketException((int)error).Message));
+    void ISocketOwner.OutputFailed(SocketError error) => End(new ConnectionResetException(new SocketException((int)error).Message), isOrderly: false);
 
-    private void End(Exception reason)
+    [LoggerMessage(Level = LogLevel.Error, Message = "Somebody who was told of the end of connection {ConnectionId} failed.")]
+    private static partial void LogFailed(ILogger logger, string connectionId, Exception exception);
+
+    private void End(Exception reason, bool isOrderly)
     {
         // Known before anybody can see that the socket is closed.
         if (Interlocked.CompareExchange(ref _reason, reason, null) is not null)
             return;
-        _socket.Reset();
+        if (isOrderly)
+            _socket.Dispose();
+        else
+            _socket.Reset();
         TellClosed();
     }
 

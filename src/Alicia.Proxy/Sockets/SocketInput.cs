@@ -40,6 +40,7 @@ internal sealed class SocketInput : PipeReader, IValueTaskSource<ReadResult>
     private ManualResetValueTaskSourceCore<ReadResult> _waiter;
     private ValueTaskAwaiter _readable;
     private CancellationTokenRegistration _cancellation;
+    private CancellationToken _token;
     private ByteSegment? _head;
     private ByteSegment? _tail;
     private ByteSegment? _spare;
@@ -155,10 +156,30 @@ internal sealed class SocketInput : PipeReader, IValueTaskSource<ReadResult>
         }
     }
 
+    /// <summary>Throws away what has come and nobody wants: a connection that is closed on bytes unread is reset, and the reset can overtake the last answer. Behind <see cref="Complete"/>.</summary>
+    public void Discard()
+    {
+        lock (_lock)
+        {
+            if (!_socket.MayBeRead || _hasEnded)
+                return;
+            var room = ArrayPool<byte>.Shared.Rent(LargeBytes);
+            for (var left = MostAhead; left > 0 && _socket.Receive(room, out _) is var count and > 0; left -= count)
+            {
+            }
+
+            ArrayPool<byte>.Shared.Return(room);
+        }
+    }
+
     ReadResult IValueTaskSource<ReadResult>.GetResult(short token)
     {
-        _cancellation.Dispose();
-        _cancellation = default;
+        if (_token.CanBeCanceled)
+        {
+            _cancellation.Dispose();
+            (_cancellation, _token) = (default, default);
+        }
+
         return _waiter.GetResult(token);
     }
 
@@ -179,10 +200,13 @@ internal sealed class SocketInput : PipeReader, IValueTaskSource<ReadResult>
             // Now and then it was a false alarm.
             while (!TryRead(out result))
             {
-                if (!TryArm(default))
+                if (!TryArm())
                     continue;
+                // Whoever cancelled meanwhile has found nobody waiting.
                 if (Volatile.Read(ref _cancelled) != 0)
                     CancelWaiting();
+                if (_token.IsCancellationRequested)
+                    Cancel(_token);
                 return;
             }
         }
@@ -198,17 +222,24 @@ internal sealed class SocketInput : PipeReader, IValueTaskSource<ReadResult>
     }
 
     /// <returns>False when there may be something by now.</returns>
-    private bool TryArm(CancellationToken cancellation)
+    private bool TryArm(CancellationToken cancellation = default)
     {
-        var readable = _socket.ReadableAsync();
-        if (readable.IsCompleted)
+        // Not while somebody reads ahead: he would take the event that is waited for here.
+        lock (_lock)
         {
-            readable.GetAwaiter().GetResult();
-            return false;
+            if (!_isExamined || _hasEnded)
+                return false;
+            var readable = _socket.ReadableAsync();
+            if (readable.IsCompleted)
+            {
+                readable.GetAwaiter().GetResult();
+                return false;
+            }
+
+            _readable = readable.GetAwaiter();
+            Volatile.Write(ref _state, Armed | Waiting);
         }
 
-        _readable = readable.GetAwaiter();
-        Volatile.Write(ref _state, Armed | Waiting);
         Heed(cancellation);
         // From here on the answer may come at any time, on another thread.
         _readable.UnsafeOnCompleted(_onReadable);
@@ -217,8 +248,10 @@ internal sealed class SocketInput : PipeReader, IValueTaskSource<ReadResult>
 
     private void Heed(CancellationToken cancellation)
     {
-        if (cancellation.CanBeCanceled)
-            _cancellation = cancellation.UnsafeRegister(static (input, token) => ((SocketInput)input!).Cancel(token), this);
+        if (!cancellation.CanBeCanceled)
+            return;
+        _token = cancellation;
+        _cancellation = cancellation.UnsafeRegister(static (input, token) => ((SocketInput)input!).Cancel(token), this);
     }
 
     /// <summary>Ends the wait of whoever waits; the socket stays asked.</summary>
@@ -289,7 +322,7 @@ internal sealed class SocketInput : PipeReader, IValueTaskSource<ReadResult>
     }
 
     private ReadResult Result(bool isCanceled) =>
-        new(_head is null ? ReadOnlySequence<byte>.Empty : new ReadOnlySequence<byte>(_head, _start, _tail!, _tail!.End), isCanceled, _hasEnded);
+        new(_head is null ? ReadOnlySequence<byte>.Empty : new ReadOnlySequence<byte>(_head, _start, _tail!, _tail!.End), isCanceled, _hasEnded && _failure is null);
 
     private long Length() => _head is null ? 0 : _tail!.RunningIndex + _tail.End - _head.RunningIndex - _start;
 

@@ -6,7 +6,7 @@ using Microsoft.AspNetCore.Connections;
 namespace Alicia.Proxy.Sockets;
 
 /// <summary>Takes callers' connections in.</summary>
-internal sealed class SocketListener(Socket socket, MemoryPool<byte> pool) : IConnectionListener
+internal sealed class SocketListener(Socket socket, MemoryPool<byte> pool, ILogger logger) : IConnectionListener
 {
     /// <summary>How long it takes nothing in after the system had no room for another connection.</summary>
     private static readonly TimeSpan NoRoom = TimeSpan.FromMilliseconds(50);
@@ -23,7 +23,7 @@ internal sealed class SocketListener(Socket socket, MemoryPool<byte> pool) : ICo
             {
                 accepted = await socket.AcceptAsync(cancellationToken);
                 accepted.NoDelay = true;
-                return new SocketConnection(accepted, pool);
+                return new SocketConnection(accepted, pool, logger);
             }
             catch (ObjectDisposedException) when (accepted is null)
             {
@@ -39,6 +39,11 @@ internal sealed class SocketListener(Socket socket, MemoryPool<byte> pool) : ICo
                 accepted?.Dispose();
                 if (e is SocketException { SocketErrorCode: SocketError.TooManyOpenSockets or SocketError.NoBufferSpaceAvailable })
                     await Task.Delay(NoRoom, cancellationToken);
+            }
+            catch
+            {
+                accepted?.Dispose();
+                throw;
             }
         }
     }

@@ -52,7 +52,8 @@ internal sealed class SocketOutput(ReadySocket socket, MemoryPool<byte> pool, IS
 
     public override ValueTask<FlushResult> FlushAsync(CancellationToken cancellationToken = default)
     {
-        cancellationToken.ThrowIfCancellationRequested();
+        if (cancellationToken.IsCancellationRequested)
+            return ValueTask.FromCanceled<FlushResult>(cancellationToken);
         if (!Volatile.Read(ref _isSending) && TrySend())
             return new(new FlushResult(TakeCancelled(), isCompleted: false));
         if (_isBroken)
@@ -128,7 +129,9 @@ internal sealed class SocketOutput(ReadySocket socket, MemoryPool<byte> pool, IS
         var start = _start;
         for (var segment = _head; segment is not null && pieces.Count < MostPieces; segment = segment.NextSegment)
         {
-            if (segment.End > start && MemoryMarshal.TryGetArray(segment.Memory[start..], out var piece))
+            if (!MemoryMarshal.TryGetArray(segment.Memory[start..], out var piece))
+                throw new NotSupportedException("The server's memory is not made of arrays.");
+            if (piece.Count > 0)
                 pieces.Add(piece);
             start = 0;
         }

@@ -19,6 +19,7 @@ internal static unsafe partial class SystemCalls
 
     private const int CloseOnExec = 0x80000;
     private const int ControlAdd = 1;
+    private const int ControlDelete = 2;
     private const int ControlModify = 3;
     private const int Interrupted = 4;
     private const int InProgress = 115;
@@ -38,7 +39,7 @@ internal static unsafe partial class SystemCalls
 
     /// <summary>Has a queue tell of a socket.</summary>
     /// <param name="queue">The queue.</param>
-    /// <param name="socket">The socket. The system forgets it when it is closed.</param>
+    /// <param name="socket">The socket.</param>
     /// <param name="events">What to tell.</param>
     /// <param name="key">What to tell it with.</param>
     /// <param name="again">Whether the queue knows the socket already.</param>
@@ -51,6 +52,9 @@ internal static unsafe partial class SystemCalls
         if (epoll_ctl(queue, again ? ControlModify : ControlAdd, socket, entry) != 0)
             throw new SocketException((int)SocketError.NoBufferSpaceAvailable, $"epoll_ctl: {Marshal.GetLastPInvokeErrorMessage()}.");
     }
+
+    /// <summary>Has a queue tell of a socket no more. Behind this nobody but its owner holds it.</summary>
+    public static void Forget(int queue, SafeHandle socket) => _ = epoll_ctl(queue, ControlDelete, socket, null);
 
     /// <summary>Waits for events.</summary>
     /// <returns>How many there are; 0 when a signal came between.</returns>

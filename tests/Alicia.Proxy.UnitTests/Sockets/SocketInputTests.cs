@@ -142,6 +142,7 @@ public sealed class SocketInputTests : IDisposable
     [InlineData(5)]
     public async Task However_it_is_read_all_comes_in_its_order(int seed)
     {
+        _pair.Near.PeerEnded = _input.ReadAhead;
         var random = new Random(seed);
         var sent = SocketPair.Random(seed, 300_000);
         var sending = Task.Run(async () =>
