@@ -33,18 +33,15 @@ internal sealed class ConnectionPools : IDisposable
     /// <summary>Connections that wait.</summary>
     public int Idle => _pools.Sum(p => p.Value.Count);
 
-    /// <summary>Takes a connection of whose end nothing is known.</summary>
-    /// <param name="slot">Where to.</param>
-    /// <param name="isSure">Whether the system is asked about it, so that it is good as far as anybody can know without sending; for what may be sent once only.</param>
-    /// <param name="connection">The connection.</param>
-    public bool TryTake(AddressSlot slot, bool isSure, [NotNullWhen(true)] out UpstreamConnection? connection)
+    /// <summary>Takes a connection that is still good as far as anybody can know without sending.</summary>
+    public bool TryTake(AddressSlot slot, [NotNullWhen(true)] out UpstreamConnection? connection)
     {
         connection = null;
         if (Volatile.Read(ref slot.Idle) is not IdleConnections pool)
             return false;
         while (pool.TryPop(out connection))
         {
-            if (_time.GetElapsedTime(connection.KeptAt) < IdleTimeout && (isSure ? connection.IsQuietNow() : connection.IsQuiet))
+            if (_time.GetElapsedTime(connection.KeptAt) < IdleTimeout && connection.IsQuietNow())
                 return true;
             connection.Dispose();
         }

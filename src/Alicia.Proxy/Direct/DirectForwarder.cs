@@ -19,9 +19,6 @@ internal sealed class DirectForwarder(IHttpForwarder yarp, ConnectionPools pools
     /// <summary>Kept connections that turn out closed before one is opened. Each was found open a moment before, so one is rare already.</summary>
     private const int MaxClosed = 3;
 
-    /// <summary>A kept connection that ends this soon behind a request had been given up by its instance before; one that ends later had the request at work on it. Longer than the way there and back.</summary>
-    private static readonly TimeSpan StaleWithin = TimeSpan.FromMilliseconds(100);
-
     /// <summary>Interim answers to one request.</summary>
     private const int MaxInterim = 100;
 
@@ -46,7 +43,7 @@ internal sealed class DirectForwarder(IHttpForwarder yarp, ConnectionPools pools
             : yarp.SendAsync(context, destinationPrefix, httpClient, requestConfig, transformer, cancellationToken);
 
     /// <summary>
-    /// Has the conversation; on another connection where the first can be proved to have carried nothing, or where it ended at once and the request may be sent twice, which is for others to say.
+    /// Has the conversation, on another connection where the first can be proved to have carried nothing. Whether a request may be sent twice is for others to say.
     /// </summary>
     /// <remarks>Every method that waits is an allocation and a few dozen nanoseconds for each request, so what could be told apart stands together here and in <see cref="ConverseAsync"/>.</remarks>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
@@ -61,7 +58,7 @@ internal sealed class DirectForwarder(IHttpForwarder yarp, ConnectionPools pools
                 for (var closed = 0; ; closed++)
                 {
                     UpstreamConnection? connection = null;
-                    var isKept = closed < MaxClosed && pools.TryTake(exchange.Slot, isSure: !exchange.IsSentAgain, out connection);
+                    var isKept = closed < MaxClosed && pools.TryTake(exchange.Slot, out connection);
                     if (connection is null)
                     {
                         (connection, ending) = await OpenAsync(context, exchange, cancellation);
@@ -70,7 +67,7 @@ internal sealed class DirectForwarder(IHttpForwarder yarp, ConnectionPools pools
                     }
 
                     ending = await ConverseAsync(context, exchange, request, connection, silence, cancellation);
-                    if (!isKept || !(ending.NothingSent || (ending is { IsStale: true, Error: ForwarderError.Request } && exchange.IsSentAgain)))
+                    if (!isKept || !ending.NothingSent)
                         break;
                 }
 
@@ -181,11 +178,7 @@ internal sealed class DirectForwarder(IHttpForwarder yarp, ConnectionPools pools
                 }
 
                 if (head == HeadEnd.ConnectionEnded)
-                {
-                    var isStale = interim == 0 && connection.Received.IsEmpty && connection.Silence < StaleWithin;
-                    return Failed(context, request, connection, cancellation, Ended()) with { IsStale = isStale };
-                }
-
+                    return Failed(context, request, connection, cancellation, Ended());
                 if (head == HeadEnd.Malformed)
                     break;
                 if (!connection.Head.IsInterim)

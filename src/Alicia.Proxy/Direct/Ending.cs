@@ -10,9 +10,6 @@ internal readonly record struct Ending(ForwarderError Error, Exception? Exceptio
     /// <summary>Not a byte of the request has gone out.</summary>
     public bool NothingSent { get; init; }
 
-    /// <summary>The connection ended as soon as the request had gone out, without a byte of an answer: most likely its end had been on its way before.</summary>
-    public bool IsStale { get; init; }
-
     /// <summary>The server has the last bytes of the answer, and has yet to be told to send them.</summary>
     public bool IsUnflushed { get; init; }
 

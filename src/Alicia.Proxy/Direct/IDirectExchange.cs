@@ -14,9 +14,6 @@ internal interface IDirectExchange
     /// <summary>Raw path and query for the instance.</summary>
     string Target { get; }
 
-    /// <summary>True when the request, which has no body, may be sent again if its connection ends before there is an answer.</summary>
-    bool IsSentAgain { get; }
-
     /// <summary>True when the reading of the answer's body was given up because time was up, the caller being still there.</summary>
     bool WentSilent { set; }
 

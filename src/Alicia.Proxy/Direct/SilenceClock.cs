@@ -24,9 +24,6 @@ internal sealed class SilenceClock(TimeProvider time, Action expired) : IDisposa
     /// <summary>True when the time of the exchange was up.</summary>
     public bool IsOver => Volatile.Read(ref _due) == Over;
 
-    /// <summary>How long nothing has moved in the exchange that is being watched.</summary>
-    public TimeSpan Silence => Volatile.Read(ref _due) is var due and not (Idle or Over) ? time.GetElapsedTime(due - _span) : TimeSpan.MaxValue;
-
     /// <summary>Begins to watch: <paramref name="silence"/> from now, and again from each <see cref="Progress"/>.</summary>
     public void Begin(TimeSpan silence)
     {

@@ -75,7 +75,7 @@ internal sealed partial class UpstreamConnection : IDisposable
 
     /// <summary>
     /// <see cref="IsQuiet"/>, with the system asked as well: of what has come since events were looked for last, a fraction of a millisecond ago on a busy machine, nothing is known otherwise. Costs a system call, a fifteenth
-    /// of a request (reports/knobs.md); what it saves are requests that may not be sent twice, when an instance that stops in good order closes what waits.
+    /// of a request (reports/knobs.md). What it saves, when an instance that stops or reloads in good order closes what waits, are requests that may not be sent twice, and a row of failures that would open its circuit.
     /// </summary>
     public bool IsQuietNow()
     {
@@ -109,9 +109,6 @@ internal sealed partial class UpstreamConnection : IDisposable
 
     /// <summary>Something has moved.</summary>
     public void Progress() => _silence.Progress();
-
-    /// <summary>How long nothing has moved in the exchange under way.</summary>
-    public TimeSpan Silence => _silence.Silence;
 
     /// <summary>As <see cref="FairShare.IsUsedUp"/>, of the exchange under way.</summary>
     public bool IsShareUsedUp(bool waited) => _share.IsUsedUp(waited);

@@ -250,9 +250,6 @@ internal sealed class CallerRequest(HttpContext context, Upstream upstream, stri
         return true;
     }
 
-    /// <summary>True when the request may reach an instance twice, by its method and by the rules of its service, and there is no body that would have to be read again.</summary>
-    public bool IsSentAgain => _body is null && MayCharge() && Repeatable.IsIdempotent(context.Request);
-
     private bool MayCharge() => _charged < Settings.Get(SettingKeys.RetryAttempts);
 
     private AttemptedRequest Attempted() =>

@@ -12,8 +12,6 @@ internal sealed partial class Exchange : IDirectExchange
 
     string IDirectExchange.Target => _request.Target;
 
-    bool IDirectExchange.IsSentAgain => _request.IsSentAgain;
-
     void IDirectExchange.WriteFields(HttpContext context, HeadWriter head)
     {
         var sink = new HeadSink(head);

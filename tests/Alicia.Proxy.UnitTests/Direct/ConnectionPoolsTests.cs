@@ -27,7 +27,7 @@ public sealed class ConnectionPoolsTests : PoolFixture, IDisposable
         Keep(kept[2]);
         Taken(slot).Should().BeSameAs(kept[2]);
         Taken(slot).Should().BeSameAs(kept[0]);
-        Pools.TryTake(slot, isSure: true, out _).Should().BeFalse();
+        Pools.TryTake(slot, out _).Should().BeFalse();
         Open.Should().Be(3, "none of those in use was closed");
     }
 
@@ -57,8 +57,8 @@ public sealed class ConnectionPoolsTests : PoolFixture, IDisposable
         var (one, two) = (Slot(1, _instance), Slot(2, _instance));
         await KeptAsync(one, 1);
 
-        Pools.TryTake(two, isSure: true, out _).Should().BeFalse();
-        Pools.TryTake(one, isSure: true, out _).Should().BeTrue();
+        Pools.TryTake(two, out _).Should().BeFalse();
+        Pools.TryTake(one, out _).Should().BeTrue();
     }
 
     [Theory]
@@ -93,7 +93,7 @@ public sealed class ConnectionPoolsTests : PoolFixture, IDisposable
 
         Keep(connection);
 
-        Pools.TryTake(slot, isSure: true, out _).Should().BeFalse();
+        Pools.TryTake(slot, out _).Should().BeFalse();
         Open.Should().Be(0);
     }
 
@@ -128,7 +128,7 @@ public sealed class ConnectionPoolsTests : PoolFixture, IDisposable
         Time.Advance(TimeSpan.FromMilliseconds(500));
 
         Pools.Idle.Should().Be(1);
-        Pools.TryTake(slot, isSure: true, out _).Should().BeFalse();
+        Pools.TryTake(slot, out _).Should().BeFalse();
         (Pools.Idle, Open).Should().Be((0, 0));
     }
 
@@ -184,8 +184,8 @@ public sealed class ConnectionPoolsTests : PoolFixture, IDisposable
 
         await FarSide.ShouldEndAsync(far);
         (Pools.Idle, Open).Should().Be((1, 1));
-        Pools.TryTake(gone, isSure: true, out _).Should().BeFalse();
-        Pools.TryTake(other, isSure: true, out _).Should().BeTrue();
+        Pools.TryTake(gone, out _).Should().BeFalse();
+        Pools.TryTake(other, out _).Should().BeTrue();
     }
 
     [Fact]
@@ -231,7 +231,7 @@ public sealed class ConnectionPoolsTests : PoolFixture, IDisposable
             for (var turn = 0; turn < Turns; turn++)
             {
                 var slot = slots[random.Next(slots.Length)];
-                if (Pools.TryTake(slot, isSure: true, out var connection))
+                if (Pools.TryTake(slot, out var connection))
                     Interlocked.Increment(ref reused);
                 else
                     connection = await Pools.OpenAsync(slot, default);
@@ -296,7 +296,7 @@ public sealed class ConnectionPoolsTests : PoolFixture, IDisposable
 
     private UpstreamConnection Taken(Alicia.Proxy.Connections.AddressSlot slot)
     {
-        Pools.TryTake(slot, isSure: true, out var connection).Should().BeTrue();
+        Pools.TryTake(slot, out var connection).Should().BeTrue();
         return connection!;
     }
 }
