@@ -144,7 +144,7 @@ internal sealed class UpstreamConnector(EndpointTable endpoints, ServiceRegistry
 
     private static async Task<Stream> ConnectOneAsync(IPEndPoint target, ConnectionCount? count, CancellationToken cancellation)
     {
-        var socket = new Socket(target.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        var socket = NewSocket(target);
         try
         {
             await socket.ConnectAsync(target, cancellation);
@@ -159,7 +159,7 @@ internal sealed class UpstreamConnector(EndpointTable endpoints, ServiceRegistry
 
     private static async Task<ReadySocket> ConnectReadyAsync(IPEndPoint target, CancellationToken cancellation)
     {
-        var socket = new ReadySocket(new Socket(target.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true });
+        var socket = new ReadySocket(NewSocket(target));
         try
         {
             await socket.ConnectAsync(target, cancellation);
@@ -171,6 +171,8 @@ internal sealed class UpstreamConnector(EndpointTable endpoints, ServiceRegistry
             throw;
         }
     }
+
+    private static Socket NewSocket(IPEndPoint target) => new(target.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
 
     private async Task<Stream> SecureAsync(UpstreamEndpoint endpoint, Stream stream, bool http2, CancellationToken cancellation)
     {

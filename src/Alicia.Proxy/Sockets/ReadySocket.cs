@@ -12,7 +12,7 @@ namespace Alicia.Proxy.Sockets;
 /// something urgent; from then on every try is made. One reads and one writes at a time; anyone may close. The system is asked to tell once the socket was
 /// looked at for the first time, and not before: what a connection comes with is read without an event. Where there is no epoll, the runtime is asked to wait, for nothing but the first byte.
 /// </remarks>
-internal sealed class ReadySocket : IDisposable
+internal sealed partial class ReadySocket : IDisposable
 {
     private readonly SocketLoop? _loop;
     private readonly Readiness _readable = new(isReady: true);
@@ -21,7 +21,6 @@ internal sealed class ReadySocket : IDisposable
     private bool _isWatched;
     private bool _isWatchedForWriting;
     private Next _next;
-    private int _isAsked;
     private int _closed;
 
     /// <param name="socket">The socket; from now on this object's.</param>
@@ -121,7 +120,7 @@ internal sealed class ReadySocket : IDisposable
         if (isOver || count == room.Length || _ended)
             _readable.Remember();
         else if (_loop is null)
-            Ask();
+            SystemWait();
         return count;
     }
 
@@ -260,76 +259,14 @@ internal sealed class ReadySocket : IDisposable
         }
 
         if (reset)
-        {
             Socket.Close(timeout: 0);
-        }
+        else if (_loop is null)
+            SystemClose();
         else
-        {
-            // The runtime takes a wait of its own that is under way for a reason to reset.
-            if (_loop is null)
-                TryShutDown();
             Socket.Dispose();
-        }
 
         // Not here: whoever closes may hold a lock that those who wait need.
         _readable.End();
         Volatile.Read(ref _writable)?.End();
-    }
-
-    private void TryShutDown()
-    {
-        try
-        {
-            Socket.Shutdown(SocketShutdown.Both);
-        }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException)
-        {
-            // It has ended already.
-        }
-    }
-
-    /// <summary>Has the runtime wait for the first byte, or the end.</summary>
-    private void Ask()
-    {
-        if (Interlocked.Exchange(ref _isAsked, 1) == 0)
-            _ = AskAsync();
-
-        async Task AskAsync()
-        {
-            try
-            {
-                await Socket.ReceiveAsync(Memory<byte>.Empty, SocketFlags.None);
-                _ended |= Socket.Available == 0;
-            }
-            catch (Exception e) when (e is SocketException or ObjectDisposedException)
-            {
-                _ended = true;
-            }
-
-            Volatile.Write(ref _isAsked, 0);
-            if (_readable.Note())
-                _readable.GoOn();
-            if (_ended)
-                PeerEnded?.Invoke();
-        }
-    }
-
-    /// <summary>Has the runtime wait for room.</summary>
-    private async Task<SocketError> SystemSendAsync(ReadOnlyMemory<byte> bytes)
-    {
-        try
-        {
-            while (bytes.Length > 0)
-                bytes = bytes[await Socket.SendAsync(bytes, SocketFlags.None)..];
-            return SocketError.Success;
-        }
-        catch (SocketException e)
-        {
-            return e.SocketErrorCode;
-        }
-        catch (ObjectDisposedException)
-        {
-            return SocketError.OperationAborted;
-        }
     }
 }

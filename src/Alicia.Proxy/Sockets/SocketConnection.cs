@@ -13,6 +13,7 @@ namespace Alicia.Proxy.Sockets;
 internal sealed partial class SocketConnection : ConnectionContext, ISocketOwner, IDuplexPipe, IThreadPoolWorkItem,
     IConnectionIdFeature, IConnectionTransportFeature, IConnectionItemsFeature, IConnectionLifetimeFeature, IConnectionEndPointFeature, IMemoryPoolFeature
 {
+    /// <summary>Such that names of an earlier process do not come again.</summary>
     private static long _lastId = DateTime.UtcNow.Ticks;
 
     private readonly ReadySocket _socket;
@@ -71,8 +72,6 @@ internal sealed partial class SocketConnection : ConnectionContext, ISocketOwner
     PipeWriter IDuplexPipe.Output => _output;
 
     Exception? ISocketOwner.Reason => Volatile.Read(ref _reason);
-
-    public override void Abort() => Abort(new ConnectionAbortedException("The connection was aborted by the application."));
 
     /// <param name="abortReason">Why, which the peer sees as a reset; with null, by which the server says that the peer has left, the connection is closed in order.</param>
     public override void Abort(ConnectionAbortedException? abortReason) =>

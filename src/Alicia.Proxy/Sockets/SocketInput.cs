@@ -1,8 +1,6 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using System.Net.Sockets;
-using System.Runtime.CompilerServices;
-using System.Threading.Tasks.Sources;
 using Microsoft.AspNetCore.Connections;
 
 namespace Alicia.Proxy.Sockets;
@@ -11,7 +9,7 @@ namespace Alicia.Proxy.Sockets;
 /// What a peer sends, read when somebody asks for it: what nobody has read waits in the system, which has the sender wait. Without anything to read there is no buffer.
 /// </summary>
 /// <remarks>Once the peer has ended, what it has said last is read ahead (<see cref="ReadAhead"/>): nobody may learn that it has left, and close the connection for it, before its last words are safe.</remarks>
-internal sealed class SocketInput : PipeReader, IValueTaskSource<ReadResult>
+internal sealed partial class SocketInput : PipeReader
 {
     /// <summary>A block with less room than this is not read into any more.</summary>
     private const int LeastRoom = 512;
@@ -22,14 +20,6 @@ internal sealed class SocketInput : PipeReader, IValueTaskSource<ReadResult>
     /// <summary>How much is read ahead; as much as the server's own transport reads before anybody asks.</summary>
     private const int MostAhead = 1024 * 1024;
 
-    private const int Idle = 0;
-
-    /// <summary>The socket has been asked to tell.</summary>
-    private const int Armed = 1;
-
-    /// <summary>Somebody waits.</summary>
-    private const int Waiting = 2;
-
     private readonly ReadySocket _socket;
     private readonly MemoryPool<byte> _pool;
     private readonly ISocketOwner _owner;
@@ -37,10 +27,6 @@ internal sealed class SocketInput : PipeReader, IValueTaskSource<ReadResult>
 
     /// <summary>For the buffers, which a reader and whoever reads ahead may come to at the same time.</summary>
     private readonly Lock _lock = new();
-    private ManualResetValueTaskSourceCore<ReadResult> _waiter;
-    private ValueTaskAwaiter _readable;
-    private CancellationTokenRegistration _cancellation;
-    private CancellationToken _token;
     private ByteSegment? _head;
     private ByteSegment? _tail;
     private ByteSegment? _spare;
@@ -50,8 +36,6 @@ internal sealed class SocketInput : PipeReader, IValueTaskSource<ReadResult>
     private bool _isCompleted;
     private bool _hasEnded;
     private Exception? _failure;
-    private int _state;
-    private int _cancelled;
 
     public SocketInput(ReadySocket socket, MemoryPool<byte> pool, ISocketOwner owner)
     {
@@ -75,34 +59,6 @@ internal sealed class SocketInput : PipeReader, IValueTaskSource<ReadResult>
             result = Result(isCanceled);
             return true;
         }
-    }
-
-    public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default)
-    {
-        ReadResult result;
-        while (!TryRead(out result))
-        {
-            cancellationToken.ThrowIfCancellationRequested();
-            _waiter.Reset();
-            var token = _waiter.Version;
-            // An earlier wait that was cancelled has left the socket asked.
-            if (Interlocked.CompareExchange(ref _state, Armed | Waiting, Armed) == Armed)
-                Heed(cancellationToken);
-            else if (!TryArm(cancellationToken))
-                continue;
-            // Somebody may have come with it between the look for it and the wait.
-            if (Volatile.Read(ref _cancelled) != 0)
-                CancelWaiting();
-            return new(this, token);
-        }
-
-        return new(result);
-    }
-
-    public override void CancelPendingRead()
-    {
-        Interlocked.Exchange(ref _cancelled, 1);
-        CancelWaiting();
     }
 
     public override void AdvanceTo(SequencePosition consumed) => AdvanceTo(consumed, consumed);
@@ -171,108 +127,6 @@ internal sealed class SocketInput : PipeReader, IValueTaskSource<ReadResult>
             ArrayPool<byte>.Shared.Return(room);
         }
     }
-
-    ReadResult IValueTaskSource<ReadResult>.GetResult(short token)
-    {
-        if (_token.CanBeCanceled)
-        {
-            _cancellation.Dispose();
-            (_cancellation, _token) = (default, default);
-        }
-
-        return _waiter.GetResult(token);
-    }
-
-    ValueTaskSourceStatus IValueTaskSource<ReadResult>.GetStatus(short token) => _waiter.GetStatus(token);
-
-    void IValueTaskSource<ReadResult>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
-        _waiter.OnCompleted(continuation, state, token, flags);
-
-    private void OnReadable()
-    {
-        _readable.GetResult();
-        if ((Interlocked.Exchange(ref _state, Idle) & Waiting) == 0)
-            return;
-        var result = default(ReadResult);
-        Exception? failure = null;
-        try
-        {
-            // Now and then it was a false alarm.
-            while (!TryRead(out result))
-            {
-                if (!TryArm())
-                    continue;
-                // Whoever cancelled meanwhile has found nobody waiting.
-                if (Volatile.Read(ref _cancelled) != 0)
-                    CancelWaiting();
-                if (_token.IsCancellationRequested)
-                    Cancel(_token);
-                return;
-            }
-        }
-        catch (Exception e) when (e == _failure || e is InvalidOperationException)
-        {
-            failure = e;
-        }
-
-        if (failure is null)
-            _waiter.SetResult(result);
-        else
-            _waiter.SetException(failure);
-    }
-
-    /// <returns>False when there may be something by now.</returns>
-    private bool TryArm(CancellationToken cancellation = default)
-    {
-        // Not while somebody reads ahead: he would take the event that is waited for here.
-        lock (_lock)
-        {
-            if (!_isExamined || _hasEnded)
-                return false;
-            var readable = _socket.ReadableAsync();
-            if (readable.IsCompleted)
-            {
-                readable.GetAwaiter().GetResult();
-                return false;
-            }
-
-            _readable = readable.GetAwaiter();
-            Volatile.Write(ref _state, Armed | Waiting);
-        }
-
-        Heed(cancellation);
-        // From here on the answer may come at any time, on another thread.
-        _readable.UnsafeOnCompleted(_onReadable);
-        return true;
-    }
-
-    private void Heed(CancellationToken cancellation)
-    {
-        if (!cancellation.CanBeCanceled)
-            return;
-        _token = cancellation;
-        _cancellation = cancellation.UnsafeRegister(static (input, token) => ((SocketInput)input!).Cancel(token), this);
-    }
-
-    /// <summary>Ends the wait of whoever waits; the socket stays asked.</summary>
-    private void CancelWaiting()
-    {
-        if (Interlocked.CompareExchange(ref _state, Armed, Armed | Waiting) != (Armed | Waiting))
-            return;
-        Interlocked.Exchange(ref _cancelled, 0);
-        ReadResult result;
-        lock (_lock)
-            result = Result(isCanceled: true);
-        _waiter.SetResult(result);
-    }
-
-    private void Cancel(CancellationToken token)
-    {
-        if (Interlocked.CompareExchange(ref _state, Armed, Armed | Waiting) == (Armed | Waiting))
-            _waiter.SetException(new OperationCanceledException(token));
-    }
-
-    private bool TakeCancelled() => Volatile.Read(ref _cancelled) != 0 && Interlocked.Exchange(ref _cancelled, 0) != 0;
 
     /// <summary>Reads what is there. With the lock.</summary>
     /// <returns>False when that is nothing.</returns>

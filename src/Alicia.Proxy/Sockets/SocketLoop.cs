@@ -48,7 +48,7 @@ internal sealed class SocketLoop
     }
 
     /// <summary>Gives a socket a key, by which events find it.</summary>
-    public ulong Add(ReadySocket socket)
+    public void Add(ReadySocket socket)
     {
         lock (_lock)
         {
@@ -64,10 +64,8 @@ internal sealed class SocketLoop
             }
 
             // A late event of a socket that had the place before must not be taken for one of this.
-            var key = ((ulong)++_generation << 32) | (uint)place;
-            socket.Key = key;
+            socket.Key = ((ulong)++_generation << 32) | (uint)place;
             Volatile.Write(ref _sockets[place], socket);
-            return key;
         }
     }
 

@@ -83,7 +83,7 @@ internal sealed class SocketOutput(ReadySocket socket, MemoryPool<byte> pool, IS
             await _sending;
         }
 
-        Drop(ref _head);
+        Drop();
     }
 
     private ByteSegment Room(int bytes)
@@ -117,8 +117,7 @@ internal sealed class SocketOutput(ReadySocket socket, MemoryPool<byte> pool, IS
             return false;
         }
 
-        Drop(ref _head);
-        (_tail, _start) = (null, 0);
+        Drop();
         return !_isBroken;
     }
 
@@ -235,10 +234,11 @@ internal sealed class SocketOutput(ReadySocket socket, MemoryPool<byte> pool, IS
         owner.OutputFailed(error);
     }
 
-    private void Drop(ref ByteSegment? first)
+    private void Drop()
     {
-        while (first is not null)
-            first = Return(first);
+        while (_head is not null)
+            _head = Return(_head);
+        (_tail, _start) = (null, 0);
     }
 
     private ByteSegment? Return(ByteSegment segment)
