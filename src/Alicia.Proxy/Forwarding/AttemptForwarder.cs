@@ -61,7 +61,7 @@ internal sealed partial class AttemptForwarder(
 
             if (exchange.IsDropped)
                 return result = new AttemptResult(null) { IsDropped = true };
-            if (error == ForwarderError.None)
+            if (error == ForwarderError.None || IsOnlyOfTheRest(error, context, exchange))
                 return result = new AttemptResult(null) { HeadPassedOn = true };
             var exception = context.Features.Get<IForwarderErrorFeature>()?.Exception;
             // After a cut answer the caller's connection has been ended for it; that is not the caller going away.
@@ -107,6 +107,18 @@ internal sealed partial class AttemptForwarder(
                 Release(request, member, permit, ended);
             record?.EndAttempt(result.HeadPassedOn || context.RequestAborted.IsCancellationRequested ? null : result.Trouble?.Error);
         }
+    }
+
+    /// <summary>
+    /// True when all that failed is what was left of a request that has its answer. An instance may answer before it has read everything and then take no more (RFC 9113, section 8.1), which YARP reports as an error all the same.
+    /// </summary>
+    private static bool IsOnlyOfTheRest(ForwarderError error, HttpContext context, Exchange exchange)
+    {
+        if (error is not (ForwarderError.RequestBodyClient or ForwarderError.RequestBodyCanceled or ForwarderError.RequestBodyDestination)
+            || !exchange.IsAnswered || context.RequestAborted.IsCancellationRequested)
+            return false;
+        context.Features.Set<IForwarderErrorFeature>(null);
+        return true;
     }
 
     private static Silence SilenceOf(HttpContext context) =>

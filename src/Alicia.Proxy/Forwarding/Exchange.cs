@@ -55,6 +55,9 @@ internal sealed partial class Exchange : HttpTransformer
     /// <summary>True once the head of the answer is the caller's.</summary>
     public bool HeadPassedOn => _passedOn;
 
+    /// <summary>True once the answer has come whole and none other will be asked for.</summary>
+    public bool IsAnswered => _passedOn && !BrokenOff && Volatile.Read(ref _finished) != 0;
+
     /// <summary>True when a head came and the request goes to another instance in place of it.</summary>
     public bool IsDropped { get; private set; }
 
