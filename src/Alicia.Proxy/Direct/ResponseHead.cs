@@ -93,6 +93,9 @@ internal sealed class ResponseHead
         IsChunked = IsOld = SaysClose = SaysKeepAlive = false;
     }
 
+    /// <summary>Forgets the fields: what they stand in is about to be another answer's. What was made of them stays.</summary>
+    public void Forget() => (_bytes, _seen, Count) = ([], 0, 0);
+
     public void StatusLine(int status, bool isOld, ReadOnlySpan<byte> reason)
     {
         (Status, IsOld) = (status, isOld);

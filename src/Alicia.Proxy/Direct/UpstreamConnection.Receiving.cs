@@ -10,8 +10,10 @@ internal sealed partial class UpstreamConnection
     /// <returns>How many came: 0 at the end, −1 when the connection failed, <see cref="Nothing"/> when <see cref="ReadableAsync"/> has to be waited for.</returns>
     public int Receive()
     {
-        if (_socket.MayBeRead)
-            MakeRoom();
+        // Looked at before room is made: a socket that became readable in between would be given no room, and what it says to that is what it says at the end.
+        if (!_socket.MayBeRead)
+            return Nothing;
+        MakeRoom();
         var received = Receive(_buffer.AsSpan(End));
         if (received > 0)
             End += received;
@@ -19,7 +21,12 @@ internal sealed partial class UpstreamConnection
     }
 
     /// <summary>Waits until <see cref="Receive()"/> is worth while, or the exchange was given up.</summary>
-    public ValueTask ReadableAsync() => _socket.ReadableAsync();
+    public ValueTask ReadableAsync()
+    {
+        if (Start == End)
+            GiveBack();
+        return _socket.ReadableAsync();
+    }
 
     /// <summary>Waits for more bytes behind those that are there.</summary>
     /// <returns>How many came: 0 at the end, −1 when the connection failed.</returns>
@@ -43,6 +50,8 @@ internal sealed partial class UpstreamConnection
     /// <returns>As <see cref="ReceiveAsync"/>.</returns>
     public ValueTask<int> ReceiveIntoAsync(Memory<byte> memory)
     {
+        if (Start == End)
+            GiveBack();
         var received = Receive(memory.Span);
         return received != Nothing ? ValueTask.FromResult(received) : AwaitedAsync(memory);
 
@@ -51,7 +60,7 @@ internal sealed partial class UpstreamConnection
         {
             int received;
             do
-                await ReadableAsync();
+                await _socket.ReadableAsync();
             while ((received = Receive(memory.Span)) == Nothing);
             return received;
         }
@@ -76,8 +85,24 @@ internal sealed partial class UpstreamConnection
         };
     }
 
+    /// <summary>Gives the buffer back with all that is in it.</summary>
+    private void GiveBack()
+    {
+        if (_buffer.Length == 0)
+            return;
+        Head.Forget();
+        ReceiveBuffers.Return(_buffer);
+        _buffer = [];
+    }
+
     private void MakeRoom()
     {
+        if (_buffer.Length == 0)
+        {
+            _buffer = ReceiveBuffers.Rent();
+            return;
+        }
+
         if (End < _buffer.Length)
             return;
         if (Start > 0)

@@ -28,14 +28,11 @@ internal sealed partial class UpstreamConnection : IDisposable
     /// <summary>What receiving says when there is nothing yet.</summary>
     public const int Nothing = -2;
 
-    /// <summary>Holds the head of nearly every answer, and all of the small ones: those then need one look at the socket.</summary>
-    private const int BufferBytes = 16 * 1024;
-
     private readonly ReadySocket _socket;
     private readonly ConnectionCount _count;
     private readonly Lock _abortLock = new();
     private readonly SilenceClock _silence;
-    private byte[] _buffer = GC.AllocateUninitializedArray<byte>(BufferBytes);
+    private byte[] _buffer = [];
     private bool _aborted;
     private int _disposed;
     private PipeWriter? _downstream;
@@ -55,7 +52,7 @@ internal sealed partial class UpstreamConnection : IDisposable
 
     public AddressSlot Slot { get; }
 
-    /// <summary>The head of the last answer, or its trailers.</summary>
+    /// <summary>The head of the last answer, or its trailers. Its fields are there until something is waited for.</summary>
     public ResponseHead Head { get; } = new();
 
     /// <summary>For answers in chunks.</summary>
@@ -92,7 +89,7 @@ internal sealed partial class UpstreamConnection : IDisposable
     /// <summary>What has come and was not used yet.</summary>
     public Span<byte> Received => _buffer.AsSpan(Start, End - Start);
 
-    /// <summary>The buffer that <see cref="Received"/> stands in, from <see cref="Start"/> on.</summary>
+    /// <summary>What <see cref="Received"/> stands in, from <see cref="Start"/> on; empty while there is nothing.</summary>
     public byte[] Buffer => _buffer;
 
     public int Start { get; private set; }
@@ -142,6 +139,7 @@ internal sealed partial class UpstreamConnection : IDisposable
     /// <returns>True when the connection is as good as before.</returns>
     public bool Conclude()
     {
+        GiveBack();
         lock (_abortLock)
         {
             (_downstream, _upload) = (null, null);
@@ -155,10 +153,9 @@ internal sealed partial class UpstreamConnection : IDisposable
     {
         if (End > Start)
             return false;
-        if (_buffer.Length > BufferBytes)
-            _buffer = GC.AllocateUninitializedArray<byte>(BufferBytes);
         // Where there may be something, it is looked for; from then on the system tells.
-        return Receive(_buffer) == Nothing;
+        Span<byte> any = stackalloc byte[1];
+        return Receive(any) == Nothing;
     }
 
     /// <summary>Sends the first bytes of a request.</summary>
